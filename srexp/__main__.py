@@ -1,0 +1,5 @@
+"""`python -m srexp`."""
+
+from srexp.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Activation functions as options (`act=...`). `build()` returns a new Keras layer each time."""

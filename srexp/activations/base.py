@@ -1,0 +1,20 @@
+"""What every activation is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srexp.options import Options
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(kw_only=True)
+class Activation(Options, group="act"):
+    """An activation function with its own numbers."""
+
+    def build(self) -> keras.layers.Layer:
+        """A new layer; one a place in the network, since PReLU has weights of its own."""
+        raise NotImplementedError

@@ -1,0 +1,93 @@
+"""The table of commands. Imports nothing heavy: `--help` costs what Python itself costs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from srexp import __version__
+
+# command -> what it does; each is srexp/commands/COMMAND.py with a `main()`.
+COMMANDS = {
+    "train": "train a network and see by how much it beats bicubic",
+    "evaluate": "score a trained run or a classical resampler on benchmarks",
+    "ui": "open the MLflow UI on the store that the runs went to",
+}
+
+_HELP = """\
+srexp {version}: experiments with single-image super-resolution, measured against bicubic
+
+usage: srexp COMMAND ...        (or: python -m srexp COMMAND ...)
+
+commands:
+{commands}
+
+  srexp train                                     two minutes on embedded photographs
+  srexp train model.depth=5 act=prelu             change what you like
+  srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination
+  srexp evaluate model=bicubic benchmark=set5     score a resampler
+  srexp COMMAND --help                            the groups and keys of a command
+
+completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
+options: --help, --version
+"""
+
+
+def _help() -> str:
+    lines = "\n".join(f"  {name:10}{what}" for name, what in COMMANDS.items())
+    return _HELP.format(version=__version__, commands=lines)
+
+
+def main() -> None:
+    """Run one command; the process ends with its exit code (2 for bad input)."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return
+    if arguments[0] == "--version":
+        print(f"srexp {__version__}")
+        return
+    if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
+        _complete(arguments)
+        return
+    command = arguments[0]
+    if command not in COMMANDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(command, COMMANDS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        listed = ", ".join(COMMANDS)
+        print(f"srexp: {command}: no such command{hint} (there are {listed})", file=sys.stderr)
+        sys.exit(2)
+    _run(command, arguments[1:])
+
+
+def _run(command: str, arguments: list[str]) -> None:
+    # Hydra reads sys.argv itself.
+    sys.argv = [f"srexp {command}", *arguments]
+    importlib.import_module(f"srexp.commands.{command}").main()
+
+
+def _complete(arguments: list[str]) -> None:
+    """Shell completion: the command first, then Hydra's own for the command's line.
+
+    Hydra knows no sub-commands, so it is shown the line without ours.
+    """
+    if not any(argument.startswith("query") for argument in arguments):
+        sys.argv = ["srexp", *arguments]  # install and uninstall: Hydra names the script `srexp`
+        importlib.import_module("srexp.commands.train").main()
+        return
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split(" ")
+    given = [word for word in words[1:] if word]
+    if not given or (len(given) == 1 and not line.endswith(" ")):
+        start = given[0] if given else ""
+        print(" ".join(name for name in COMMANDS if name.startswith(start)))
+        return
+    if given[0] in ("train", "evaluate"):
+        rest = line.split(given[0], 1)[1].lstrip(" ")
+        os.environ["COMP_LINE"] = f"srexp {rest}"
+        os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
+        sys.argv = ["srexp", *arguments]
+        importlib.import_module(f"srexp.commands.{given[0]}").main()

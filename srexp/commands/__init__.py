@@ -1,0 +1,1 @@
+"""One module a command: compose, check, call, report. No arithmetic."""

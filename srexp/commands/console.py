@@ -1,0 +1,12 @@
+"""Where commands print."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+
+
+def make_console() -> Console:
+    """As wide as the terminal; elsewhere wide enough for every table."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)

@@ -1,0 +1,88 @@
+"""The screen of a training: a progress bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from srexp.evaluation.scoring import Report
+from srexp.training.loop import Window
+
+# Seconds between two plain lines where there is no terminal.
+_QUIET = 10.0
+
+
+class TrainingDisplay:
+    """Loss, validation PSNR, images per second, time left. Use as a context."""
+
+    def __init__(self, console: Console, first: int, last: int) -> None:
+        """Args:
+        console: Where to draw.
+        first: Steps already done.
+        last: Steps in all.
+        """
+        self.console = console
+        self.first, self.last = first, last
+        self._bar: Progress | None = None
+        self._task: TaskID = TaskID(0)
+        self._began = self._spoke = time.monotonic()
+        self._psnr = ""
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("step"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[figures]}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                console=console,
+            )
+            self._task = self._bar.add_task("", total=last, completed=first, figures="compiling")
+
+    def __enter__(self) -> TrainingDisplay:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def stepped(self, step: int) -> None:
+        """One step done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step)
+
+    def window(self, window: Window) -> None:
+        """A few steps done."""
+        figures = f"loss {window.loss:.2e}  {window.images_per_second:.0f} images/s{self._psnr}"
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, figures=figures)
+        elif now - self._spoke >= _QUIET or window.step == self.last:
+            self._spoke = now
+            done = window.step - self.first
+            left = (now - self._began) / done * (self.last - window.step)
+            self.console.print(f"step {window.step}/{self.last}  {figures}  left {left:.0f} s")
+
+    def evaluated(self, step: int, reports: list[Report]) -> None:
+        """The validation images were scored."""
+        report = reports[0]
+        psnr = report.mean(lambda row: row.score.psnr)
+        self._psnr = f"  val {psnr:.2f} dB"
+        self.console.print(
+            f"step {step}/{self.last}  {report.task.key}: {psnr:.2f} dB, "
+            f"{report.gain.mean:+.2f} over bicubic",
+            highlight=False,
+        )

@@ -1,0 +1,20 @@
+"""How commands end."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+class CommandFailed(Exception):
+    """What ends a command after it began: a message and an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def fail(message: str, exit_code: int = 2) -> NoReturn:
+    """One line on stderr and the exit code, 2 for bad input."""
+    print(f"srexp: {message}", file=sys.stderr)
+    sys.exit(exit_code)

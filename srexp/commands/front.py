@@ -1,0 +1,90 @@
+"""Hydra's command line with our errors: one line, exit code 2."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from srexp.commands.exit import CommandFailed, fail
+from srexp.commands.launcher import CheckedLauncher
+from srexp.config.compose import compose, conf_dir, register_resolvers
+from srexp.config.errors import readable
+from srexp.options import OptionError
+from srexp.tracking.record import RunError
+
+
+class Guard:
+    """Keeps a task's failure to itself, since Hydra would print a line of its own about it.
+
+    Attributes:
+        task: What is guarded.
+        failure: What it raised, or None.
+    """
+
+    def __init__(self, task: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, task)
+        self.task = task
+        self.failure: Exception | None = None
+
+    def __call__(self, config: DictConfig) -> Any:
+        try:
+            return self.task(config)
+        except Exception as error:
+            self.failure = error
+            return None
+
+
+def run_hydra(command: str, task: Callable[..., Any]) -> None:
+    """Compose `command`'s configuration from the command line and call `task` with it."""
+    # Hydra would print a trimmed traceback and exit 1; we want the exception itself.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # TensorFlow reports a missing GPU as an error each time; the run says what it runs on.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", module="hydra")
+    register_resolvers()
+    Plugins.instance().register(CheckedLauncher)
+    guard = Guard(task)
+    main = hydra.main(config_path=str(conf_dir()), config_name=command, version_base="1.3")
+    try:
+        main(guard)()
+        if guard.failure is not None:
+            raise guard.failure
+    except (OptionError, RunError) as error:
+        fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(readable(error, _known_keys(command)))
+    except CommandFailed as error:
+        fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        fail("stopped", 130)
+    except OSError as error:
+        if not isinstance(error, (PermissionError, FileExistsError, NotADirectoryError)):
+            raise
+        fail(f"{error.filename}: cannot be written ({error.strerror})")
+
+
+def _known_keys(command: str) -> list[str]:
+    """Every key of the configuration with the groups that were chosen, for suggestions."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from srexp.config.settings import flatten
+
+    choices = [a for a in sys.argv[1:] if a[:1].isalpha() and "." not in a.split("=")[0]]
+    for overrides in (choices, []):
+        GlobalHydra.instance().clear()
+        try:
+            keys = flatten(compose(command, overrides))
+            return sorted({*keys, *(key.split(".")[0] for key in keys)})
+        except Exception:  # only a suggestion is lost
+            continue
+    return []

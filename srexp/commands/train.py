@@ -1,0 +1,347 @@
+"""`srexp train`: compose, check, train, report."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from srexp.commands.exit import CommandFailed
+from srexp.commands.front import run_hydra
+from srexp.commands.interruption import Interruption
+from srexp.commands.quiet import quiet_import
+from srexp.config.resume import resumed
+from srexp.config.settings import config_digest, experiment_of, flatten, plain
+from srexp.tracking.record import RunFolder, environment, find_run, remember_store, runs, write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from srexp.evaluation.scoring import Report
+    from srexp.tracking.mlflow_view import MlflowView
+    from srexp.training.experiment import Experiment
+    from srexp.training.materials import Materials
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run's place in a sweep.
+
+    Attributes:
+        name: What was swept: `depth=3 act=relu`.
+        parent_run_id: Of the sweep's MLflow run, or None.
+        sweep: Name of the sweep's folder.
+    """
+
+    name: str
+    parent_run_id: str | None
+    sweep: str
+
+
+def main() -> None:
+    """The command."""
+    run_hydra("train", train)
+
+
+def train(config: DictConfig, job: Job | None = None) -> float | None:
+    """One run, from a composed configuration.
+
+    Returns:
+        Mean PSNR gain over bicubic in dB on the last benchmark (or the validation images) under
+        the first protocol; None for a dry run. Sweepers may maximise it.
+
+    Raises:
+        OptionError, RunError: Bad input; nothing was made.
+        CommandFailed: Training failed or was stopped; the run says so.
+    """
+    from srexp.commands.console import make_console
+
+    console = make_console()
+    values = plain(config)
+    run: RunFolder | None = None
+    if values["resume"] is not None:
+        run, values = _open_resumed(config, values)
+    experiment = experiment_of(values)
+    with Interruption() as interruption:
+        try:
+            # All images are read before TensorFlow is imported: bad ones are told at once.
+            from srexp.training.materials import gather
+
+            materials = gather(experiment)
+            for remark in materials.remarks:
+                console.print(f"note: {remark}", markup=False)
+            if experiment.trainer.dry_run:
+                _describe(console, experiment, materials, values)
+                return None
+            digest = config_digest({**values, "train_digest": materials.train.digest})
+            if run is None:
+                _mention_twin(console, experiment, digest)
+                run = RunFolder.create(
+                    experiment.paths.output_dir,
+                    f"{experiment.model.name}-x{experiment.degradation.scale}",
+                    values,
+                    OmegaConf.to_yaml(OmegaConf.create(values)),
+                    config_digest=digest,
+                    title=job.name if job else None,
+                    sweep=job.sweep if job else None,
+                )
+            else:
+                _same_images(run, digest)
+                run.set_status("RUNNING")
+                write_json(run.folder / "config.json", values)
+        except KeyboardInterrupt:
+            raise CommandFailed(
+                "stopped before training began: nothing was made", interruption.exit_code
+            ) from None
+        return _run(console, experiment, materials, run, values, interruption, job)
+
+
+def _run(
+    console: Console,
+    experiment: Experiment,
+    materials: Materials,
+    run: RunFolder,
+    values: dict[str, Any],
+    interruption: Interruption,
+    job: Job | None,
+) -> float:
+    """Train in the run folder; whatever happens, the run ends with a status that says it."""
+    from srexp.training.checkpoint import CheckpointError
+
+    resume = values["resume"] is not None
+    view: MlflowView | None = None
+    status, failure = "FAILED", ""
+    console.print(f"run {run.id}\n    in {run.folder}")
+    try:
+        with quiet_import():
+            import tensorflow  # noqa: F401
+        from srexp.commands.display import TrainingDisplay
+        from srexp.training import devices
+        from srexp.training.loop import Diverged, Outcome
+        from srexp.training.session import Session
+
+        first = run.info.get("progress", {}).get("step", 0) if resume else 0
+        display = TrainingDisplay(console, first, experiment.trainer.steps)
+        session = Session(experiment, materials, run, None, display)
+        surroundings = {**environment(), **devices.environment()}
+        write_json(run.folder / "environment.json", surroundings)
+        gpus = ", ".join(surroundings["gpus"])
+        console.print(
+            f"{experiment.model.name}: {session.cost}; "
+            f"{materials.sampler.patch_count:,} patches of {len(materials.train.images)} images; "
+            f"on {gpus or surroundings['processor']}"
+        )
+        view = session.view = _start_view(experiment, materials, run, values, session.cost, job)
+        try:
+            interruption.graceful = True
+            with display:
+                outcome: Outcome = session.train(lambda: interruption.asked, resume=resume)
+        finally:
+            interruption.graceful = False
+        _say_speed(console, outcome, experiment)
+        if outcome.reason == "stopped":
+            status = "INTERRUPTED"
+            raise CommandFailed(
+                f"stopped at step {outcome.progress.step} of {experiment.trainer.steps}, saved. "
+                f"To go on: python -m srexp train resume={run.id}",
+                interruption.exit_code,
+            )
+        reports = session.score()
+        _say_reports(console, experiment, run, session, reports)
+        if outcome.reason == "max_minutes":
+            console.print(
+                f"stopped by trainer.max_minutes at step {outcome.progress.step} of "
+                f"{experiment.trainer.steps}. To go on: python -m srexp train resume={run.id}"
+            )
+        status = "FINISHED"
+        run.update(gains={report.task.key: report.gain.mean for report in reports})
+        return reports[-len(experiment.protocol)].gain.mean
+    except KeyboardInterrupt:
+        status, failure = "INTERRUPTED", "stopped at once; the last checkpoint stands"
+        raise CommandFailed(
+            f"{failure}. To go on: python -m srexp train resume={run.id}", interruption.exit_code
+        ) from None
+    except (Diverged, CheckpointError) as error:
+        failure = str(error)
+        raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
+    except OSError as error:
+        failure = f"{error.filename or run.folder}: {error.strerror or error}"
+        raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
+    except CommandFailed:
+        raise
+    except Exception as error:
+        failure = f"{type(error).__name__}: {error}"
+        (run.folder / "error.txt").write_text(traceback.format_exc())
+        raise
+    finally:
+        _close(console, run, view, status, failure)
+
+
+def _advice(run: RunFolder) -> str:
+    return f"the weights of before are in {run.checkpoints}; the run is marked FAILED"
+
+
+def _close(
+    console: Console, run: RunFolder, view: MlflowView | None, status: Any, failure: str
+) -> None:
+    try:
+        run.set_status(status, failure=failure)
+    except OSError as error:  # a full disk: say it, and let the first error be the one that counts
+        console.print(f"note: the status could not be written ({error.strerror})")
+    if view is None:
+        return
+    if failure:
+        view.tags({"srexp.failure": failure[:500]})
+    if view.busy:
+        console.print("sending the last results to MLflow ...")
+    view.close(status)
+    if view.error is not None:
+        console.print(
+            f"note: MLflow at {view.target.uri} did not take everything ({view.error}): "
+            f"{view.unsent} items were not sent. The run folder has them all.",
+            markup=False,
+        )
+
+
+def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder, dict[str, Any]]:
+    from hydra.core.hydra_config import HydraConfig
+
+    given = list(HydraConfig.get().overrides.task)
+    output_dir = Path(values["paths"]["output_dir"]).expanduser()
+    run = find_run(str(values["resume"]), output_dir)
+    return run, resumed(run, values, given)
+
+
+def _same_images(run: RunFolder, digest: str) -> None:
+    from srexp.data.sets import DataError
+
+    if run.info["config_digest"] != digest and not run.info.get("extended"):
+        raise DataError(
+            f"resume={run.id}: the training images (or the program's options) are not what they "
+            "were when it began, so it cannot go on as if they were; start a new run"
+        )
+
+
+def _mention_twin(console: Console, experiment: Experiment, digest: str) -> None:
+    for other in reversed(runs(experiment.paths.output_dir)):
+        if other.info.get("config_digest") == digest and other.info["status"] != "FINISHED":
+            state = "is running now" if other.alive else "was not finished"
+            console.print(
+                f"note: run {other.id} with the same configuration {state}"
+                + ("" if other.alive else f"; to go on with it: resume={other.id}")
+            )
+            return
+
+
+def _start_view(
+    experiment: Experiment,
+    materials: Materials,
+    run: RunFolder,
+    values: dict[str, Any],
+    cost: Any,
+    job: Job | None,
+) -> MlflowView | None:
+    from srexp.tracking.mlflow_view import MlflowView, Target
+    from srexp.tracking.options import MlflowTracking
+
+    tracking = experiment.tracking
+    if not isinstance(tracking, MlflowTracking):
+        return None
+    uri = tracking.resolved_uri(experiment.paths.output_dir)
+    before = run.info.get("mlflow", {})
+    same = before.get("uri") == uri
+    tasks = (*materials.validation, *materials.benchmarks)
+    target = Target(
+        uri=uri,
+        experiment=tracking.experiment,
+        artifact_root=experiment.paths.output_dir / "mlartifacts",
+        run_name=run.info["title"] or run.id,
+        timeout_seconds=tracking.timeout_seconds,
+        run_id=before.get("run_id") if same else None,
+        parent_run_id=job.parent_run_id if job else None,
+        sent_step=before.get("sent_step", -1) if same else -1,
+        tags={
+            "srexp.run": run.id,
+            "srexp.folder": str(run.folder),
+            "srexp.config_digest": run.info["config_digest"],
+            "srexp.scale": str(experiment.degradation.scale),
+            "srexp.degradation": experiment.degradation.label,
+            "srexp.protocols": ", ".join(experiment.protocol),
+            "srexp.train_digest": materials.train.digest,
+            "srexp.parameters": str(cost.parameters),
+            "srexp.multiply_adds_1280x720": str(cost.multiply_adds),
+            **{f"srexp.task.{task.key}": task.label for task in tasks},
+        },
+    )
+    view = MlflowView(
+        target,
+        flatten({key: value for key, value in values.items() if key not in ("paths", "resume")}),
+        announce=lambda experiment_id, run_id: run.update(
+            mlflow={
+                "uri": uri,
+                "experiment_id": experiment_id,
+                "run_id": run_id,
+                "sent_step": target.sent_step,
+            }
+        ),
+        sent=lambda step: run.update(mlflow={**run.info["mlflow"], "sent_step": step}),
+    )
+    view.start()
+    for name in ("config.yaml", "config.json", "environment.json"):
+        view.artifact(run.folder / name)
+    remember_store(uri)
+    return view
+
+
+def _describe(
+    console: Console, experiment: Experiment, materials: Materials, values: dict[str, Any]
+) -> None:
+    with quiet_import():
+        import tensorflow  # noqa: F401
+    from srexp.evaluation import cost
+    from srexp.training.session import build_network
+
+    console.print(OmegaConf.to_yaml(OmegaConf.create(values)), markup=False)
+    network = build_network(experiment)
+    measured = cost.measure(
+        network, scale=experiment.degradation.scale, upsampling=experiment.model.upsampling
+    )
+    field = experiment.model.receptive_field
+    console.print(f"{measured}; receptive field {field}x{field} input pixels")
+    sampler, trainer = materials.sampler, experiment.trainer
+    seen = trainer.steps * trainer.batch_size
+    console.print(
+        f"{len(materials.train.images)} training images with {sampler.patch_count:,} different "
+        f"patches of {trainer.hr_patch_size}x{trainer.hr_patch_size}; "
+        f"{trainer.steps:,} steps see {seen:,} patches"
+    )
+    for task in materials.validation:
+        console.print(f"validation: {task.label}", markup=False)
+    for task in materials.benchmarks:
+        console.print(f"benchmark: {task.label}", markup=False)
+    console.print("dry run: nothing was trained, nothing was written")
+
+
+def _say_speed(console: Console, outcome: Any, experiment: Experiment) -> None:
+    seconds = outcome.train_seconds
+    if seconds:
+        console.print(
+            f"trained for {seconds:.0f} s, {100 * outcome.data_wait_seconds / seconds:.1f} % of it "
+            "waiting for data"
+        )
+
+
+def _say_reports(
+    console: Console, experiment: Experiment, run: RunFolder, session: Any, reports: list[Report]
+) -> None:
+    from srexp.evaluation.tables import table
+
+    for report in reports:
+        console.print()
+        console.print(table(report, session.cost))
+    console.print(f"\npictures: {run.folder / 'grids'}")
+    console.print(f"per image: {run.folder / 'evaluations'}")
+    console.print(f"MLflow: python -m srexp ui --output-dir {experiment.paths.output_dir}")

@@ -1,0 +1,1 @@
+"""From YAML and overrides to checked options. Hydra and OmegaConf appear here and in commands."""

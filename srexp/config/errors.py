@@ -1,0 +1,76 @@
+"""Hydra's and OmegaConf's errors as one readable line with a suggestion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+def _suggest(wrong: str, known: Iterable[str]) -> str:
+    near = get_close_matches(wrong, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def readable(error: BaseException, known_keys: Iterable[str]) -> str:
+    """One line for a configuration error.
+
+    Args:
+        error: As Hydra or OmegaConf raised it.
+        known_keys: Every dotted key of the default configuration.
+    """
+    texts = [str(link) for link in _chain(error) if str(link).strip()]
+    for text in texts:
+        for rule in (_unknown_key, _unknown_option, _unknown_group, _needs_choice):
+            message = rule(text, list(known_keys))
+            if message:
+                return message
+    return " ".join(" ".join(texts[:1] or [type(error).__name__]).split())
+
+
+def _unknown_key(text: str, known: list[str]) -> str | None:
+    match = re.search(r"Could not override '([^']+)'", text)
+    if match is None:
+        return None
+    key = match[1]
+    if "did you mean" in text.lower():
+        return " ".join(text.split())
+    if "No match in the defaults" in text:
+        return None
+    if re.search(r"Key '[^']*' (is not in struct|not in)|To append to your config", text):
+        hint = _suggest(key, [other for other in known if other != key])
+        return f"{key}: no such key{hint or '; --help lists them all'}"
+    return f"{key}: {' '.join(text.splitlines()[-1].split())}"
+
+
+def _unknown_option(text: str, known: list[str]) -> str | None:
+    match = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if match is None:
+        return None
+    group, option = match[1], match[2]
+    listed = re.search(r"Available options in '[^']*':\n((?:\t\S+\n?)+)", text)
+    options = listed[1].split() if listed else []
+    available = f" (there are {', '.join(options)})" if options else ""
+    return f"{group}={option}: no such option{_suggest(option, options)}{available}"
+
+
+def _unknown_group(text: str, known: list[str]) -> str | None:
+    match = re.search(
+        r"Could not override '([^'@]+)(?:@[^']*)?'\.\s*\n?No match in the defaults", text
+    )
+    if match is None:
+        return None
+    tops = sorted({key.split(".")[0] for key in known})
+    return f"{match[1]}: no such group or key{_suggest(match[1], tops)}"
+
+
+def _needs_choice(text: str, known: list[str]) -> str | None:
+    match = re.search(r"You must specify '([^']+)', e\.g, (\S+)", text)
+    return f"{match[1]}: must be chosen" if match else None

@@ -1,0 +1,77 @@
+"""Which class implements an option: the file tree is the registry.
+
+A group belongs to a package, or to a module where its options are few. Somebody else's package
+adds options by naming its modules under the entry point group `srexp.options`, and the YAML files
+with `--config-dir`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+
+from srexp.options import OptionError, Options
+
+# group -> module that holds its base class, and what to import to know the implementations.
+_GROUPS = {
+    "data": ("srexp.data.sources", "Data"),
+    "degradation": ("srexp.degradations.base", "Degradation"),
+    "model": ("srexp.models.base", "Model"),
+    "act": ("srexp.activations.base", "Activation"),
+    "loss": ("srexp.losses.base", "Loss"),
+    "optimizer": ("srexp.training.optimizers", "Optimizer"),
+    "schedule": ("srexp.training.schedules", "Schedule"),
+    "trainer": ("srexp.training.trainer", "Trainer"),
+    "protocol": ("srexp.protocol", "Protocol"),
+    "benchmark": ("srexp.data.sources", "Benchmark"),
+    "tracking": ("srexp.tracking.options", "Tracking"),
+}
+# Packages in which every module may hold options.
+_PACKAGES = ("srexp.activations", "srexp.degradations", "srexp.losses", "srexp.models")
+
+
+def groups() -> tuple[str, ...]:
+    """Names of all groups of options."""
+    return tuple(_GROUPS)
+
+
+@cache
+def _import_all() -> None:
+    for package in _PACKAGES:
+        module = importlib.import_module(package)
+        for info in pkgutil.iter_modules(module.__path__, f"{package}."):
+            importlib.import_module(info.name)
+    for entry in entry_points(group="srexp.options"):
+        try:
+            entry.load()
+        except Exception as error:  # somebody else's code: name it, whatever it did
+            raise OptionError(
+                f"the options of {entry.value} (entry point {entry.name}) cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def implementations(group: str) -> dict[str, type[Options]]:
+    """Name -> class of every implementation of a group."""
+    _import_all()
+    module, name = _GROUPS[group]
+    base = getattr(importlib.import_module(module), name)
+    known = {base.name: base} if base.name else {}
+    return {**known, **{sub.name: sub for sub in base.implementations()}}
+
+
+def implementation(group: str, name: object) -> type[Options]:
+    """The class of `GROUP.name`.
+
+    Raises:
+        OptionError: There is none; names the nearest.
+    """
+    known = implementations(group)
+    if name in known:
+        return known[str(name)]
+    near = get_close_matches(str(name), known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise OptionError(f"name={name}: must be one of {', '.join(sorted(known))}{hint}", "name")

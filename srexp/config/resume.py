@@ -1,0 +1,64 @@
+"""Going on with a run: its own configuration, with the few keys that may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from srexp.config.settings import flatten
+from srexp.options import OptionError
+from srexp.tracking.record import RunFolder
+
+# Keys that change what is to come and nothing that has been.
+MAY_CHANGE = (
+    "trainer.steps", "trainer.max_minutes", "trainer.sample_grids", "tracking", "paths", "resume",
+)  # fmt: skip
+
+
+def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """The configuration to go on with.
+
+    Args:
+        run: The run to continue.
+        composed: What the command line composed, on top of today's defaults.
+        overrides: The command line's own overrides; only they are looked at.
+
+    Returns:
+        The run's stored configuration, with the allowed changes.
+
+    Raises:
+        OptionError: An override would change the past, or the run is done or running.
+    """
+    stored = run.config
+    merged = OmegaConf.create(stored)
+    flat_before, flat_asked = flatten(stored), flatten(composed)
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
+        for name in flat_asked.keys() | flat_before.keys():
+            if name != key and not name.startswith(f"{key}.") and key != "experiment":
+                continue
+            asked, before = flat_asked.get(name), flat_before.get(name)
+            if asked == before and name != "resume":
+                continue
+            if not any(name == k or name.startswith(f"{k}.") for k in MAY_CHANGE):
+                raise OptionError(
+                    f"{name}={asked}: run {run.id} began with {before}, and changing it would "
+                    "change its past; leave it out, or start a new run without resume"
+                )
+            OmegaConf.update(merged, name, asked, force_add=True)
+    values: dict[str, Any] = OmegaConf.to_container(merged)  # type: ignore[assignment]
+    done = int(run.info.get("progress", {}).get("step", 0))
+    if values["trainer"]["steps"] < done:
+        raise OptionError(
+            f"trainer.steps={values['trainer']['steps']}: run {run.id} has done {done} steps "
+            "already; it can only grow"
+        )
+    if run.info["status"] == "FINISHED" and values["trainer"]["steps"] == done:
+        raise OptionError(
+            f"resume={run.id}: it is finished, all {done} steps of it; "
+            "trainer.steps=N with more steps trains on"
+        )
+    if run.alive:
+        raise OptionError(f"resume={run.id}: it is running now (process {run.info['pid']})")
+    return values

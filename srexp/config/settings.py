@@ -1,0 +1,200 @@
+"""A composed configuration as checked, typed options: what the commands work with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from srexp.config.registry import implementation
+from srexp.data.sources import Benchmark
+from srexp.degradations.base import Degradation
+from srexp.models.base import Model
+from srexp.options import OptionError, Options
+from srexp.protocol import Protocol, digest
+from srexp.training.experiment import Experiment, Paths, check_seed
+
+# Groups whose node holds one named option; benchmark and protocol hold several, by name.
+_SINGLE = (
+    "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "trainer", "tracking",
+)  # fmt: skip
+_SEVERAL = ("protocol", "benchmark")
+
+# What cannot change the weights or the scores of a run.
+WITHOUT_EFFECT = (
+    "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
+)  # fmt: skip
+
+
+@dataclass
+class EvaluateSettings:
+    """Everything that `srexp evaluate` needs to know."""
+
+    degradation: Degradation
+    model: Model
+    protocol: dict[str, Protocol]
+    benchmark: dict[str, Benchmark]
+    paths: Paths
+    run: str | None
+    weights: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.weights not in ("best", "last"):
+            raise OptionError(f"weights={self.weights}: must be best or last")
+        if not self.protocol or not self.benchmark:
+            raise OptionError("protocol and benchmark: must each name at least one")
+        if self.run is None and self.model.trainable:
+            raise OptionError(
+                f"model={self.model.name}: has weights; say which run's (run=RUN), or choose a "
+                "resampler (model=nearest, bilinear, bicubic, lanczos)"
+            )
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain data, interpolations resolved.
+
+    Raises:
+        OptionError: An interpolation cannot be resolved.
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise OptionError(str(error).splitlines()[0]) from None
+
+
+def build_option(group: str, node: Any, key: str) -> Any:
+    """One option from its plain node.
+
+    Args:
+        group: Of the registry.
+        node: Keys and values; `name` chooses the class.
+        key: Where the node stands, for messages: `model` or `benchmark.set5`.
+
+    Raises:
+        OptionError: Unknown key, wrong type, value out of range.
+    """
+    if not isinstance(node, dict):
+        raise OptionError(f"{key}={node}: must be an option of the group {group}")
+    values = dict(node)
+    try:
+        cls = implementation(group, values.pop("name", None))
+        _check_keys(values, cls)
+        merged = OmegaConf.merge(OmegaConf.structured(cls), values)
+        return cls(**OmegaConf.to_container(merged))  # type: ignore[arg-type]
+    except OptionError as error:
+        raise type(error)(f"{key}.{error}", f"{key}.{error.key}") from None
+    except OmegaConfBaseException as error:
+        where = f"{key}.{error.full_key}" if error.full_key else key
+        raise OptionError(f"{where}: {_type_message(error)}", where) from None
+
+
+def _check_keys(values: dict[str, Any], cls: type[Options]) -> None:
+    known = [field.name for field in fields(cls)]
+    for name in values:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
+            raise OptionError(f"{name}: {cls.name} has no such key{hint}", str(name))
+    missing = [name for name in known if name not in values]
+    if missing:
+        raise OptionError(f"{missing[0]}: is missing", missing[0])
+
+
+def _type_message(error: OmegaConfBaseException) -> str:
+    line = str(error).splitlines()[0]
+    for old, new in (
+        ("Integer", "a whole number"),
+        ("Float", "a number"),
+        ("Boolean", "true or false"),
+    ):
+        line = line.replace(f"could not be converted to {old}", f"is not {new}")
+    return line[0].lower() + line[1:]
+
+
+def _settings(cls: type[Any], config: dict[str, Any]) -> Any:
+    values = dict(config)
+    values.pop("experiment", None)
+    known = [field.name for field in fields(cls)]
+    for name in values:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise OptionError(f"{name}: no such key{hint}", str(name))
+    for group in _SINGLE:
+        if group in known:
+            values[group] = build_option(group, values.get(group), group)
+    for group in _SEVERAL:
+        nodes = values.get(group) or {}
+        if not isinstance(nodes, dict):
+            raise OptionError(f"{group}={nodes}: must be options of the group {group}")
+        values[group] = {
+            name: build_option(group, node, f"{group}.{name}") for name, node in nodes.items()
+        }
+    values["paths"] = _paths(values.get("paths"))
+    return cls(**values)
+
+
+def _paths(node: Any) -> Paths:
+    known = [field.name for field in fields(Paths)]
+    if not isinstance(node, dict) or set(node) - set(known):
+        raise OptionError(f"paths={node}: must hold {' and '.join(known)}")
+    folders = {}
+    for name in known:
+        value = node.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise OptionError(f"paths.{name}={value}: must be a folder", f"paths.{name}")
+        folders[name] = Path(os.path.abspath(Path(value).expanduser()))
+    output = folders["output_dir"]
+    nearest = next((p for p in (output, *output.parents) if p.exists()), output)
+    if not nearest.is_dir():
+        raise OptionError(f"paths.output_dir={output}: {nearest} is a file, not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OptionError(f"paths.output_dir={output}: {nearest} may not be written")
+    return Paths(**folders)
+
+
+def experiment_of(config: dict[str, Any]) -> Experiment:
+    """Check a composed training configuration.
+
+    Raises:
+        OptionError: In one line: what was received, what would be right.
+    """
+    return _settings(Experiment, config)  # type: ignore[no-any-return]
+
+
+def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
+    """Check a composed evaluation configuration.
+
+    Raises:
+        OptionError: In one line: what was received, what would be right.
+    """
+    return _settings(EvaluateSettings, config)  # type: ignore[no-any-return]
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def config_digest(config: dict[str, Any]) -> str:
+    """Equal for configurations that give the same result; see `WITHOUT_EFFECT`."""
+    return digest(
+        {
+            key: value
+            for key, value in flatten(config).items()
+            if not any(key == k or key.startswith(f"{k}.") for k in WITHOUT_EFFECT)
+        }
+    )

@@ -1,0 +1,104 @@
+"""Training patches: a pure function of (seed, step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from srexp.images.quantize import pack, unpack
+
+
+@dataclass(frozen=True)
+class TrainingPair:
+    """One image as the network sees it, and as it should come out.
+
+    Attributes:
+        name: Of the photograph.
+        inputs: `[h, w, C]`: LR, or LR already enlarged; packed (see `pack`).
+        hr: `[H, W, C]`, packed.
+    """
+
+    name: str
+    inputs: np.ndarray
+    hr: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, inputs: np.ndarray, hr: np.ndarray) -> TrainingPair:
+        """Pack both images where 8 bits hold them exactly."""
+        return cls(name, pack(inputs), pack(hr))
+
+
+class PatchSampler:
+    """Random patches of whole, already degraded images.
+
+    Every position of the LR grid of every image is equally likely. Cutting patches first and
+    degrading them would put an image edge around each of them.
+    """
+
+    def __init__(
+        self,
+        pairs: list[TrainingPair],
+        *,
+        scale: int,
+        hr_patch_size: int,
+        batch_size: int,
+        augment: bool,
+        seed: int,
+    ) -> None:
+        self.pairs = pairs
+        self.scale = scale
+        self.hr_patch_size = hr_patch_size
+        self.batch_size = batch_size
+        self.augment = augment
+        self.seed = seed
+        side = hr_patch_size // scale
+        # Positions along each axis, in LR pixels.
+        self._grid = np.array(
+            [[s // scale - side + 1 for s in pair.hr.shape[:2]] for pair in pairs], np.int64
+        )
+        self._ends = np.cumsum(self._grid.prod(axis=1))
+
+    @property
+    def patch_count(self) -> int:
+        """Number of different patches, before flips and rotations."""
+        return int(self._ends[-1])
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """The patches of one step, counted from 0.
+
+        Returns:
+            Inputs `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P = `hr_patch_size`.
+        """
+        random = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+        chosen = random.integers(self.patch_count, size=self.batch_size)
+        poses = random.integers(8, size=self.batch_size)
+        cut = [
+            self._cut(int(c), int(p) if self.augment else 0)
+            for c, p in zip(chosen, poses, strict=True)
+        ]
+        return np.stack([c[0] for c in cut]), np.stack([c[1] for c in cut])
+
+    def _cut(self, position: int, pose: int) -> tuple[np.ndarray, np.ndarray]:
+        index = int(np.searchsorted(self._ends, position, side="right"))
+        pair = self.pairs[index]
+        within = position - (int(self._ends[index - 1]) if index else 0)
+        row, column = divmod(within, int(self._grid[index, 1]))
+        size = self.hr_patch_size
+        hr = _window(pair.hr, row, column, self.scale, size)
+        step = (
+            self.scale * pair.inputs.shape[0] // pair.hr.shape[0]
+        )  # 1: LR itself; scale: enlarged
+        inputs = _window(pair.inputs, row, column, step, size * step // self.scale)
+        return _pose(unpack(inputs), pose), _pose(unpack(hr), pose)
+
+
+def _window(image: np.ndarray, row: int, column: int, step: int, size: int) -> np.ndarray:
+    top, left = row * step, column * step
+    return image[top : top + size, left : left + size]
+
+
+def _pose(patch: np.ndarray, pose: int) -> np.ndarray:
+    """One of the eight positions of a square: `pose` % 4 quarter turns, mirrored from 4 on."""
+    turned = np.rot90(patch, pose % 4)
+    return turned[:, ::-1] if pose >= 4 else turned

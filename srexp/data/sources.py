@@ -1,0 +1,216 @@
+"""Training and validation images (`data=...`), and images to test on (`benchmark=...`)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srexp.data.prepare import PREPARATIONS, prepare
+from srexp.data.sets import DataError, ImageSet, read_folders
+from srexp.images.io import read_image
+from srexp.options import OptionError, Options, bounded, choice
+
+# Photographs that our dependencies ship: name -> package and file in it. Eight colour scenes;
+# motorcycle_left and _right are a stereo pair, one scene, and must stay in one split.
+PHOTOS = {
+    "rocket": ("skimage", "data/rocket.jpg"),
+    "motorcycle_left": ("skimage", "data/motorcycle_left.png"),
+    "motorcycle_right": ("skimage", "data/motorcycle_right.png"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "grace_hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "coffee": ("skimage", "data/coffee.png"),
+}
+
+
+def read_photos(name: str, photos: Iterable[str]) -> ImageSet:
+    """Read embedded photographs.
+
+    Raises:
+        DataError: Another version of the package no longer ships the file.
+    """
+    images = {}
+    for photo in photos:
+        package, file = PHOTOS[photo]
+        # Found without importing the package: scikit-learn alone would cost a second.
+        spec = importlib.util.find_spec(package)
+        path = Path(spec.origin).parent / file if spec and spec.origin else None
+        if path is None or not path.is_file():
+            raise DataError(f"photograph {photo}: {package} is not installed or no longer ships it")
+        images[photo], _ = read_image(path)
+    return ImageSet(name, images)
+
+
+@dataclass(kw_only=True)
+class Data(Options, group="data"):
+    """Training images, and validation images to choose weights by.
+
+    Attributes:
+        prepare: What is done to each photograph first; see `srexp.data.prepare`.
+        prepare_size: Its size in pixels, for `white_square` and `center_crop`.
+    """
+
+    prepare: str = choice(*PREPARATIONS)
+    prepare_size: int = bounded(16, 8192)
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """Training and validation images, prepared.
+
+        Raises:
+            DataError: Missing or unreadable.
+        """
+        return tuple(
+            ImageSet(
+                images.name,
+                {
+                    name: prepare(image, self.prepare, self.prepare_size)
+                    for name, image in images.images.items()
+                },
+                images.remarks,
+            )
+            for images in self._read()
+        )  # type: ignore[return-value]
+
+    def _read(self) -> tuple[ImageSet, ImageSet]:
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class Photos(Data, name="photos"):
+    """The embedded photographs.
+
+    Attributes:
+        train: Names of the training photographs.
+        val: Names of the validation photographs.
+    """
+
+    train: list[str] = choice(*PHOTOS)
+    val: list[str] = choice(*PHOTOS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.train or not self.val:
+            raise OptionError("train and val: must each name at least one photograph", "train")
+
+    def _read(self) -> tuple[ImageSet, ImageSet]:
+        return read_photos("train", self.train), read_photos("val", self.val)
+
+
+@dataclass(kw_only=True)
+class Folder(Data, name="folder"):
+    """Folders of pictures.
+
+    Attributes:
+        train_dir: One folder or several.
+        val_dir: A folder of validation pictures; None for a seeded split of the training ones.
+        val_fraction: Of the training pictures, for that split; at least one picture.
+        split_seed: Of the split: not the run's seed, so that seeds can be compared.
+        expected_images: How many pictures `train_dir` must hold; None for any number.
+    """
+
+    train_dir: Any
+    val_dir: str | None
+    val_fraction: float = bounded(above=0, high=0.9)
+    split_seed: int = bounded(0)
+    expected_images: int | None = bounded(1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.train_dir, str):
+            self.train_dir = [self.train_dir]
+        if not isinstance(self.train_dir, list) or not self.train_dir:
+            raise OptionError(
+                f"train_dir={self.train_dir}: must name a folder (data.train_dir=FOLDER)",
+                "train_dir",
+            )
+
+    def _read(self) -> tuple[ImageSet, ImageSet]:
+        folders = [Path(folder).expanduser() for folder in self.train_dir]
+        try:
+            images = read_folders("train", folders, expected=self.expected_images)
+        except DataError as error:
+            raise DataError(f"data.train_dir: {error}", "train_dir") from None
+        if self.val_dir is not None:
+            try:
+                return images, read_folders("val", [Path(self.val_dir).expanduser()])
+            except DataError as error:
+                raise DataError(f"data.val_dir: {error}", "val_dir") from None
+        names = list(images.images)
+        if len(names) < 2:
+            raise DataError(
+                "data.train_dir: one picture cannot be split into training and validation; "
+                "add pictures or set data.val_dir",
+                "train_dir",
+            )
+        count = min(len(names) - 1, max(1, round(len(names) * self.val_fraction)))
+        order = np.random.Generator(np.random.Philox(self.split_seed)).permutation(len(names))
+        chosen = {names[i] for i in order[:count]}
+        train = {n: image for n, image in images.images.items() if n not in chosen}
+        val = {n: image for n, image in images.images.items() if n in chosen}
+        return ImageSet("train", train, images.remarks), ImageSet("val", val)
+
+
+@dataclass(kw_only=True)
+class Benchmark(Options, group="benchmark"):
+    """Images that are only ever scored on."""
+
+    def load(self, name: str) -> ImageSet:
+        """The images, under the name that tables print.
+
+        Raises:
+            DataError: Missing or unreadable.
+        """
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class PhotosBenchmark(Benchmark, name="photos"):
+    """Embedded photographs that the default training does not see."""
+
+    photos: list[str] = choice(*PHOTOS)
+
+    def load(self, name: str) -> ImageSet:
+        return read_photos(name, self.photos)
+
+
+@dataclass(kw_only=True)
+class FolderBenchmark(Benchmark, name="folder"):
+    """A folder of HR images.
+
+    Attributes:
+        dir: The folder.
+        expected_images: How many pictures it must hold; None for any number.
+        expected_digest: Of their pixels (`ImageSet.digest`); None for any content. Other
+            content is scored too, with a remark: its numbers are not the published set's.
+    """
+
+    dir: str | None
+    expected_images: int | None = bounded(1)
+    expected_digest: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.dir:
+            raise OptionError("dir=null: must name a folder of HR images", "dir")
+
+    def load(self, name: str) -> ImageSet:
+        assert self.dir is not None
+        try:
+            images = read_folders(
+                name, [Path(self.dir).expanduser()], expected=self.expected_images
+            )
+        except DataError as error:
+            raise DataError(f"benchmark.{name}.dir: {error}") from None
+        if self.expected_digest is not None and images.digest != self.expected_digest:
+            images.remarks.append(
+                f"{self.dir} does not hold the published {name}: its pixels differ (digest "
+                f"{images.digest}, published {self.expected_digest})"
+            )
+        return images

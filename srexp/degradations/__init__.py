@@ -1,0 +1,1 @@
+"""HR -> LR. One file a degradation; each is an option with `name`, and NumPy only."""

@@ -1,0 +1,41 @@
+"""What every degradation is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from srexp.images.resize import ENGINES, INTERPOLATIONS
+from srexp.options import Options, bounded, choice
+
+
+@dataclass(kw_only=True)
+class Degradation(Options, group="degradation"):
+    """HR `[H, W, C]` -> LR `[H/scale, W/scale, C]`, float32 in [0, 1], deterministic in `seed`.
+
+    H and W divide by `scale`: the caller has cropped. `interpolation` and `engine` also say how
+    the bicubic baseline (`engine`) and the input of pre-upsampling networks (both) are enlarged.
+
+    Attributes:
+        scale: The factor between LR and HR, 2 to 8.
+        interpolation: The kernel that shrinks the image.
+        random: Whether the seed matters.
+        engine: `matlab` (`imresize`: edges mirrored) or `pillow` (edge taps dropped).
+    """
+
+    random: ClassVar[bool] = False
+
+    scale: int = bounded(2, 8)
+    interpolation: str = choice(*INTERPOLATIONS)
+    engine: str = choice(*ENGINES)
+
+    def __call__(self, hr: np.ndarray, *, seed: int, eight_bit: bool = False) -> np.ndarray:
+        """Degrade. `eight_bit`: HR and LR are stored 8-bit pictures (the caller rounds)."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """What tables print: never two different degradations under one label."""
+        raise NotImplementedError

@@ -1,0 +1,54 @@
+"""Shrinking alone: the degradation of the classic papers and of the tutorial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from srexp.degradations.base import Degradation
+from srexp.images.resize import MATLAB_INTERPOLATIONS, resize
+from srexp.options import OptionError
+
+
+@dataclass(kw_only=True)
+class Downscale(Degradation, name="downscale"):
+    """LR = resize(HR, 1/scale).
+
+    Attributes:
+        antialias: Stretch the kernel by the scale (MATLAB's and Pillow's way). Without it the
+            kernel samples between pixels, as TensorFlow and OpenCV do by default: another
+            degradation, decibels away. `engine=pillow` always antialiases; for `nearest` it makes
+            no difference.
+    """
+
+    antialias: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine == "matlab" and self.interpolation not in MATLAB_INTERPOLATIONS:
+            raise OptionError(
+                f"interpolation={self.interpolation}: engine=matlab has no such kernel; "
+                "use engine=pillow",
+                "interpolation",
+            )
+        if self.engine == "pillow" and not self.antialias:
+            raise OptionError(
+                "antialias=false: engine=pillow always antialiases; use engine=matlab", "antialias"
+            )
+
+    def __call__(self, hr: np.ndarray, *, seed: int, eight_bit: bool = False) -> np.ndarray:
+        size = (hr.shape[0] // self.scale, hr.shape[1] // self.scale)
+        return resize(
+            hr,
+            size,
+            self.interpolation,
+            self.engine,
+            antialias=self.antialias,
+            eight_bit=eight_bit,
+        )
+
+    @property
+    def label(self) -> str:
+        plain = "" if self.antialias else " without antialiasing"
+        return f"x{self.scale} {self.engine} {self.interpolation}{plain}"

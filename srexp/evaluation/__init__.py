@@ -1,0 +1,1 @@
+"""Scoring against bicubic: inference, cases, statistics, tables, pictures."""

@@ -1,0 +1,211 @@
+"""Scoring an upscaler and bicubic on a set of images, under a protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from srexp.data.sets import DataError, ImageSet
+from srexp.degradations.base import Degradation
+from srexp.evaluation.statistics import Interval, t_interval
+from srexp.images.quantize import pack, round_8bit, unpack
+from srexp.models.upscaler import Upscaler, bicubic
+from srexp.protocol import Protocol, digest, options_digest
+
+
+@dataclass(frozen=True)
+class Score:
+    """PSNR in dB (`inf` for identical images) and SSIM."""
+
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image of a benchmark, ready to be scored again and again. Images are packed."""
+
+    name: str
+    hr: np.ndarray
+    lr: np.ndarray
+    bicubic: np.ndarray
+    bicubic_score: Score
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """One row of a table."""
+
+    image: str
+    score: Score
+    bicubic: Score
+
+    @property
+    def gain(self) -> float:
+        """PSNR over bicubic in dB."""
+        return self.score.psnr - self.bicubic.psnr
+
+    @property
+    def finite(self) -> bool:
+        """Whether neither PSNR is infinite."""
+        return math.isfinite(self.score.psnr) and math.isfinite(self.bicubic.psnr)
+
+
+@dataclass(eq=False)
+class Task:
+    """(image set, degradation, protocol): what a score belongs to.
+
+    Attributes:
+        images: What is scored on.
+        degradation: What makes LR.
+        protocol_name: For tables and keys: `y_paper`.
+        protocol: How it is scored.
+        seed: For degradations with noise.
+    """
+
+    images: ImageSet
+    degradation: Degradation
+    protocol_name: str
+    protocol: Protocol
+    seed: int
+
+    def __post_init__(self) -> None:
+        least = self.protocol.minimum_side(self.degradation.scale)
+        small = [
+            f"{name} ({image.shape[1]}x{image.shape[0]})"
+            for name, image in self.images.images.items()
+            if min(image.shape[:2]) < least
+        ]
+        if small:
+            raise DataError(
+                f"{self.images.name}: images with a side below {least} pixels cannot be scored "
+                f"at scale {self.degradation.scale}: {', '.join(small)}"
+            )
+
+    @property
+    def key(self) -> str:
+        """Prefix of metric names: `set5_x3/y_paper`."""
+        return f"{self.images.name}_x{self.degradation.scale}/{self.protocol_name}"
+
+    @cached_property
+    def digest(self) -> str:
+        """Stands for all three; numbers with different digests never share a column."""
+        parts = [
+            self.images.digest,
+            options_digest(self.degradation),
+            options_digest(self.protocol),
+        ]
+        # A seed changes nothing where nothing is random; it must not split equal numbers then.
+        return digest([*parts, self.seed] if self.degradation.random else parts)
+
+    @property
+    def label(self) -> str:
+        """All three in words."""
+        return (
+            f"{self.images.name} ({len(self.images.images)} images), {self.degradation.label}, "
+            f"{self.protocol_name} [{self.digest}]"
+        )
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """HR, LR and bicubic of every image, made once."""
+        baseline = bicubic(self.degradation)
+
+        def make(name: str, image: np.ndarray) -> Case:
+            hr, lr = self.protocol.pair(image, self.degradation, seed=self.seed)
+            sr = round_8bit(baseline(lr, eight_bit=self.protocol.lr_8bit))
+            score = Score(*self.protocol.score(sr, hr, self.degradation.scale))
+            return Case(name, pack(hr), pack(lr), pack(sr), score)
+
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(make, self.images.images.keys(), self.images.images.values()))
+
+    def results(self, upscaler: Upscaler) -> Iterator[tuple[ImageResult, Case, np.ndarray]]:
+        """Score an upscaler: result, case and SR image `[H, W, C]` (8-bit values) of each image."""
+        for case in self.cases:
+            sr = round_8bit(upscaler(unpack(case.lr), eight_bit=self.protocol.lr_8bit))
+            score = Score(*self.protocol.score(sr, unpack(case.hr), self.degradation.scale))
+            yield ImageResult(case.name, score, case.bicubic_score), case, sr
+
+
+@dataclass
+class Report:
+    """All results of one task.
+
+    Attributes:
+        task: What was scored.
+        rows: One an image.
+        method: What the upscaler is called in the table.
+        weights: Which weights these are: `best (step 300), EMA`; empty for a resampler.
+    """
+
+    task: Task
+    rows: list[ImageResult]
+    method: str
+    weights: str
+
+    @property
+    def counted(self) -> list[ImageResult]:
+        """The rows that enter means: both PSNRs finite, for every method alike."""
+        return [row for row in self.rows if row.finite]
+
+    @property
+    def infinite(self) -> list[str]:
+        """Images left out because a PSNR is infinite (identical images)."""
+        return [row.image for row in self.rows if not row.finite]
+
+    def mean(self, quantity: Callable[[ImageResult], float]) -> float:
+        """Mean over the counted images; NaN where there are none."""
+        values = [quantity(row) for row in self.counted]
+        return float(np.mean(values)) if values else math.nan
+
+    @property
+    def gain(self) -> Interval:
+        """Mean PSNR gain over bicubic and its 95 % interval."""
+        return t_interval([row.gain for row in self.counted])
+
+    def metrics(self) -> dict[str, float]:
+        """Means for the log, by full key; NaNs left out."""
+        gain = self.gain
+        values = {
+            "psnr": self.mean(lambda r: r.score.psnr),
+            "ssim": self.mean(lambda r: r.score.ssim),
+            "psnr_bicubic": self.mean(lambda r: r.bicubic.psnr),
+            "ssim_bicubic": self.mean(lambda r: r.bicubic.ssim),
+            "psnr_gain": gain.mean,
+            "psnr_gain_low": gain.low,
+            "psnr_gain_high": gain.high,
+            "ssim_gain": self.mean(lambda r: r.score.ssim - r.bicubic.ssim),
+        }
+        return {f"{self.task.key}/{k}": v for k, v in values.items() if math.isfinite(v)}
+
+
+def evaluate(
+    task: Task,
+    upscaler: Upscaler,
+    *,
+    method: str,
+    weights: str = "",
+    see: Callable[[ImageResult, Case, np.ndarray], Any] | None = None,
+) -> Report:
+    """Score an upscaler on a task.
+
+    Args:
+        task: What to score on.
+        upscaler: What to score.
+        method: Its name in the table.
+        weights: Which weights it has.
+        see: Called with each result, its case and its SR image.
+    """
+    rows = []
+    for row, case, sr in task.results(upscaler):
+        rows.append(row)
+        if see is not None:
+            see(row, case, sr)
+    return Report(task, rows, method, weights)

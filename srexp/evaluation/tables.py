@@ -1,0 +1,114 @@
+"""Results as tables: for the terminal and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+from rich.table import Table
+from rich.text import Text
+
+from srexp.evaluation.cost import Cost
+from srexp.evaluation.scoring import Report
+
+
+_CSV_COLUMNS = (
+    "set", "scale", "degradation", "protocol", "digest", "method", "weights", "image",
+    "psnr", "ssim", "psnr_bicubic", "ssim_bicubic", "psnr_gain",
+)  # fmt: skip
+
+
+def number(value: float, digits: int, *, sign: bool = False) -> str:
+    """A figure for a table; `inf` and `-` where there is none."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def headline(report: Report) -> str:
+    """The gain over bicubic in one sentence."""
+    gain = report.gain
+    if gain.n == 0:
+        return "no image with a finite PSNR: no gain can be stated"
+    text = f"{gain.mean:+.2f} dB over bicubic"
+    if gain.n >= 2:
+        text += f", 95 % interval {gain.low:+.2f} to {gain.high:+.2f} (Student's t, n = {gain.n})"
+    else:
+        text += " (n = 1: no interval)"
+    better = sum(row.gain > 0 for row in report.counted)
+    return f"{text}; better on {better} of {gain.n} images"
+
+
+def table(report: Report, cost: Cost | None) -> Table:
+    """One row an image, then means."""
+    drawn = Table(
+        title=Text(report.task.label),  # not markup: a digest stands in brackets
+        title_justify="left",
+        caption=Text(caption(report, cost)),
+        caption_justify="left",
+        show_footer=True,
+    )
+    method = report.method
+    psnr_b = report.mean(lambda r: r.bicubic.psnr)
+    psnr = report.mean(lambda r: r.score.psnr)
+    ssim_b = report.mean(lambda r: r.bicubic.ssim)
+    ssim = report.mean(lambda r: r.score.ssim)
+    drawn.add_column("image", footer="mean")
+    drawn.add_column("PSNR bicubic", footer=number(psnr_b, 2), justify="right")
+    drawn.add_column(f"PSNR {method}", footer=number(psnr, 2), justify="right")
+    drawn.add_column("gain dB", footer=number(psnr - psnr_b, 2, sign=True), justify="right")
+    drawn.add_column("SSIM bicubic", footer=number(ssim_b, 4), justify="right")
+    drawn.add_column(f"SSIM {method}", footer=number(ssim, 4), justify="right")
+    for row in report.rows:
+        drawn.add_row(
+            row.image,
+            number(row.bicubic.psnr, 2),
+            number(row.score.psnr, 2),
+            number(row.gain, 2, sign=True),
+            number(row.bicubic.ssim, 4),
+            number(row.score.ssim, 4),
+        )
+    return drawn
+
+
+def caption(report: Report, cost: Cost | None) -> str:
+    """What stands under the table."""
+    lines = [headline(report)]
+    if report.infinite:
+        lines.append(
+            f"left out of all means, identical to HR (PSNR infinite): {', '.join(report.infinite)}"
+        )
+    facts = [f"weights: {report.weights}"] if report.weights else []
+    if cost is not None:
+        facts.append(str(cost))
+    if facts:
+        lines.append("; ".join(facts))
+    return "\n".join(lines)
+
+
+def to_csv(report: Report) -> str:
+    """The per-image results, full precision, with what they belong to in every line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    task = report.task
+    for row in report.rows:
+        writer.writerow(
+            [
+                task.images.name,
+                task.degradation.scale,
+                task.degradation.label,
+                task.protocol_name,
+                task.digest,
+                report.method,
+                report.weights,
+                row.image,
+                repr(row.score.psnr),
+                repr(row.score.ssim),
+                repr(row.bicubic.psnr),
+                repr(row.bicubic.ssim),
+                repr(row.gain),
+            ]
+        )
+    return text.getvalue()

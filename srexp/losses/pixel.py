@@ -1,0 +1,58 @@
+"""Losses that compare pixel by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from srexp.losses.base import Loss, LossFunction
+from srexp.options import bounded
+
+
+@dataclass(kw_only=True)
+class MSE(Loss, name="mse"):
+    """Mean squared error: what PSNR measures."""
+
+    def build(self) -> LossFunction:
+        from keras import ops
+
+        return lambda hr, sr: ops.mean(ops.square(sr - hr))
+
+
+@dataclass(kw_only=True)
+class MAE(Loss, name="mae"):
+    """Mean absolute error (L1)."""
+
+    def build(self) -> LossFunction:
+        from keras import ops
+
+        return lambda hr, sr: ops.mean(ops.abs(sr - hr))
+
+
+@dataclass(kw_only=True)
+class Charbonnier(Loss, name="charbonnier"):
+    """sqrt(error² + epsilon²): L1 with a round bottom. Lai et al., LapSRN, 2017, section 3.3."""
+
+    epsilon: float = bounded(above=0)
+
+    def build(self) -> LossFunction:
+        from keras import ops
+
+        square = self.epsilon**2
+        return lambda hr, sr: ops.mean(ops.sqrt(ops.square(sr - hr) + square))
+
+
+@dataclass(kw_only=True)
+class Huber(Loss, name="huber"):
+    """error²/2 up to delta, delta (|error| - delta/2) beyond it. Huber, 1964."""
+
+    delta: float = bounded(above=0)
+
+    def build(self) -> LossFunction:
+        from keras import ops
+
+        def huber(hr, sr):  # type: ignore[no-untyped-def]
+            error = ops.abs(sr - hr)
+            inner = ops.minimum(error, self.delta)
+            return ops.mean(inner * (error - 0.5 * inner))
+
+        return huber

@@ -1,0 +1,1 @@
+"""Networks and classical resamplers. One file a network; see `base` for the contract."""

@@ -1,0 +1,76 @@
+"""SRCNN.
+
+C. Dong, C. C. Loy, K. He, X. Tang: Image super-resolution using deep convolutional networks.
+IEEE TPAMI 38(2), 2016 (the ECCV 2014 paper's network is 9-1-5). Section 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srexp.activations.base import Activation
+from srexp.models.base import PreUpsampling
+from srexp.options import OptionError, bounded
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(kw_only=True)
+class SRCNN(PreUpsampling, name="srcnn"):
+    """Patch extraction, non-linear mapping, reconstruction.
+
+    The paper trains on valid convolutions; here every layer is padded with zeros ("same").
+
+    Attributes:
+        filters: Channels of every layer but the last; the paper's are [64, 32].
+        kernel_sizes: Side of each layer's kernel, odd: [9, 1, 5] or [9, 5, 5].
+        residual: Add the enlarged input to the result (not in the paper); the last layer then
+            starts at zero.
+    """
+
+    filters: list[int] = bounded(1, 4096)
+    kernel_sizes: list[int] = bounded(1, 31)
+    residual: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.filters or len(self.kernel_sizes) != len(self.filters) + 1:
+            raise OptionError(
+                f"kernel_sizes={self.kernel_sizes}: must have one entry more than "
+                f"filters={self.filters} (the last layer's filters are the image's channels)",
+                "kernel_sizes",
+            )
+        if any(size % 2 == 0 for size in self.kernel_sizes):
+            raise OptionError(f"kernel_sizes={self.kernel_sizes}: must be odd", "kernel_sizes")
+
+    @property
+    def receptive_field(self) -> int:
+        return 1 + sum(size - 1 for size in self.kernel_sizes)
+
+    def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
+        import keras
+
+        inputs = keras.Input((None, None, channels))
+        x = inputs
+        for index, filters in enumerate(self.filters):
+            x = keras.layers.Conv2D(
+                filters,
+                self.kernel_sizes[index],
+                padding="same",
+                kernel_initializer="he_normal",
+                name=f"conv_{index + 1}",
+            )(x)
+            x = act.build()(x)
+        x = keras.layers.Conv2D(
+            channels,
+            self.kernel_sizes[-1],
+            padding="same",
+            kernel_initializer="zeros" if self.residual else "glorot_uniform",
+            dtype="float32",
+            name=f"conv_{len(self.kernel_sizes)}",
+        )(x)
+        if self.residual:
+            x = keras.layers.Add(dtype="float32")([inputs, x])
+        return keras.Model(inputs, x, name="srcnn")

@@ -1,0 +1,104 @@
+"""Options: the typed, range-checked dataclasses behind the YAML files.
+
+An option is a dataclass in the module that implements it. Its fields are the keys of the YAML,
+the YAML holds their values, and `build(...)` of the class makes the real object. Nothing here,
+and no module that defines options, imports Keras or TensorFlow, so that a whole configuration is
+composed and checked in well under a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+
+class OptionError(ValueError):
+    """A configuration that cannot work, in one line: what was received, what would be right.
+
+    Attributes:
+        key: The field that is wrong, relative to the option (`depth`), or empty.
+    """
+
+    def __init__(self, message: str, key: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def bounded(
+    low: float | None = None, high: float | None = None, *, above: float | None = None
+) -> Any:
+    """A numeric field (or list of numbers) with `low <= value <= high`, or `value > above`.
+
+    A field that is None (where its type allows it) or a list is checked item by item.
+    """
+    return dataclasses.field(metadata={"low": low, "high": high, "above": above})
+
+
+def choice(*values: Any) -> Any:
+    """A field that takes one of `values`."""
+    return dataclasses.field(metadata={"choices": values})
+
+
+@dataclass(kw_only=True)
+class Options:
+    """Base of all options.
+
+    A subclass that can be chosen by name says so in its class line, and that is all the
+    registration there is: `class LeakyReLU(Activation, name="leaky_relu")`.
+    """
+
+    group: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, name: str = "", group: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if group:
+            cls.group = group
+        cls.name = name
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            for item in value if isinstance(value, (list, tuple)) else [value]:
+                if item is not None:
+                    _check(field.name, item, value, field.metadata)
+
+    @classmethod
+    def implementations(cls) -> Iterator[type[Self]]:
+        """Every named subclass that has been imported."""
+        for sub in cls.__subclasses__():
+            if sub.name:
+                yield sub
+            yield from sub.implementations()
+
+
+def _check(key: str, item: Any, value: Any, limits: Any) -> None:
+    choices = limits.get("choices")
+    if choices is not None:
+        if item not in choices:
+            from difflib import get_close_matches
+
+            near = get_close_matches(str(item), [str(c) for c in choices], n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            listed = ", ".join(str(c) for c in choices)
+            raise OptionError(f"{key}={value}: must be one of {listed}{hint}", key)
+        return
+    low, high, above = limits.get("low"), limits.get("high"), limits.get("above")
+    if low is None and high is None and above is None:
+        return
+    fits = (
+        item == item  # NaN compares unequal to itself and would pass every test below
+        and (low is None or item >= low)
+        and (high is None or item <= high)
+        and (above is None or item > above)
+    )
+    if not fits:
+        if above is not None:
+            wanted = f"greater than {above}" + (f" and at most {high}" if high is not None else "")
+        elif low is not None and high is not None:
+            wanted = f"between {low} and {high}"
+        else:
+            wanted = f"at least {low}" if low is not None else f"at most {high}"
+        raise OptionError(f"{key}={value}: must be {wanted}", key)

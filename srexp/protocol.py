@@ -1,0 +1,94 @@
+"""How a result is scored: the protocol, a named value that stands beside every number.
+
+Most disagreement in super-resolution is about protocol, not about models: the same network scores
+2 dB apart in RGB and in Y. A protocol says what image the degradation works on, whether the LR
+image is rounded to 8 bits, what is compared and what is cropped. It is also what makes the
+training pairs, so that a network is trained on what it is scored on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from srexp.degradations.base import Degradation
+from srexp.images.colour import as_rgb, luma
+from srexp.images.geometry import crop_border, modcrop
+from srexp.images.quantize import from_uint8, round_8bit, to_uint8
+from srexp.metrics import psnr, ssim
+from srexp.metrics.ssim import WINDOW
+from srexp.options import Options, bounded, choice
+
+
+@dataclass(kw_only=True)
+class Protocol(Options, group="protocol", name="protocol"):
+    """One way of scoring.
+
+    Attributes:
+        degrade: What the degradation works on: `y` (luma, 8 bits) or `rgb`.
+        lr_8bit: Whether LR is rounded to 8 bits, as a stored picture is, or kept in floats.
+        compare: What PSNR and SSIM see: `y` or `rgb` (PSNR over all channels, SSIM per channel).
+        border: Pixels dropped on each side before comparing; None for `scale`.
+    """
+
+    degrade: str = choice("y", "rgb")
+    lr_8bit: bool
+    compare: str = choice("y", "rgb")
+    border: int | None = bounded(0, 64)
+
+    @property
+    def channels(self) -> int:
+        """Of the images that the degradation works on."""
+        return 1 if self.degrade == "y" else 3
+
+    def pair(
+        self, image: np.ndarray, degradation: Degradation, *, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A photograph to its HR and LR image.
+
+        Args:
+            image: `[H, W, 1 or 3]` in [0, 1], at least `minimum_side` on both sides.
+            degradation: HR -> LR; its scale decides the crop.
+            seed: For degradations with noise.
+
+        Returns:
+            HR `[H', W', C]`, cropped so that the scale divides its sides, and LR
+            `[H'/scale, W'/scale, C]`, C = `channels`.
+        """
+        hr = modcrop(image, degradation.scale)
+        hr = luma(hr) if self.degrade == "y" else round_8bit(as_rgb(hr))
+        lr = degradation(hr, seed=seed, eight_bit=self.lr_8bit)
+        return hr, round_8bit(lr) if self.lr_8bit else lr
+
+    def score(self, sr: np.ndarray, hr: np.ndarray, scale: int) -> tuple[float, float]:
+        """PSNR in dB and SSIM of a result, both of `[H, W, C]`, rounded to 8 bits and cropped."""
+        border = scale if self.border is None else self.border
+        a, b = (crop_border(self._compared(image), border) for image in (sr, hr))
+        return psnr(a, b, peak=255), ssim(a, b, peak=255)
+
+    def _compared(self, image: np.ndarray) -> np.ndarray:
+        stored = to_uint8(image)
+        if self.compare == "y" and stored.shape[2] == 3:
+            return to_uint8(luma(from_uint8(stored)))
+        return stored
+
+    def minimum_side(self, scale: int) -> int:
+        """The smallest side of an image that can be scored: the SSIM window inside the border."""
+        border = scale if self.border is None else self.border
+        least = WINDOW + 2 * border
+        return least + -least % scale
+
+
+def digest(value: Any) -> str:
+    """Eight hexadecimal digits that stand for plain data, equal for equal data."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def options_digest(options: Options) -> str:
+    """`digest` of an option: its name and its values."""
+    return digest([type(options).name, asdict(options)])

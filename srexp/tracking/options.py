@@ -1,0 +1,57 @@
+"""Where runs are shown (`tracking=...`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from srexp.options import OptionError, Options, bounded
+
+_SCHEMES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
+
+
+@dataclass(kw_only=True)
+class Tracking(Options, group="tracking"):
+    """Base of the choices; the run folder is written whatever is chosen."""
+
+
+@dataclass(kw_only=True)
+class NoTracking(Tracking, name="none"):
+    """The run folder alone."""
+
+
+@dataclass(kw_only=True)
+class MlflowTracking(Tracking, name="mlflow"):
+    """MLflow beside the run folder.
+
+    Attributes:
+        uri: A server (`http://...`) or a database (`sqlite:///...`); None for `mlflow.db` in
+            the output folder.
+        experiment: The MLflow experiment.
+        timeout_seconds: Of one request to a server; a dead server costs a few of these at the
+            end of a run, and no training time.
+    """
+
+    uri: str | None
+    experiment: str
+    timeout_seconds: int = bounded(1, 600)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.uri is not None and not self.uri.startswith(_SCHEMES):
+            raise OptionError(
+                f"uri={self.uri}: must be a server (http://HOST:PORT) or a database "
+                "(sqlite:///PATH, postgresql://...); MLflow no longer writes plain folders",
+                "uri",
+            )
+        if not self.experiment.strip():
+            raise OptionError("experiment='': must be a name", "experiment")
+
+    def resolved_uri(self, output_dir: Path) -> str:
+        """Absolute: a relative URI is how people end up with an empty UI."""
+        uri = self.uri
+        if uri is None:
+            return f"sqlite:///{output_dir.resolve() / 'mlflow.db'}"
+        if uri.startswith("sqlite:///"):
+            return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().resolve()}"
+        return uri

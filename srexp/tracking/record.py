@@ -1,0 +1,276 @@
+"""The run folder: the truth about a run, whatever happens to MLflow.
+
+config.yaml, config.json   the resolved configuration, to read and to load
+run.json                   identity and status
+environment.json           versions, machine, threads
+metrics.jsonl              every logged number, one line a point in time
+checkpoints/               last.npz, best.npz
+evaluations/               per-image CSV of every evaluation
+grids/                     sample pictures
+model.keras                the scored weights
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from srexp import __version__
+from srexp.files import write_atomically
+
+Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED"]
+
+
+class RunError(ValueError):
+    """A run that cannot be found or used, in one line."""
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Plain data as indented JSON, atomically."""
+    write_atomically(path, (json.dumps(value, indent=2, default=str) + "\n").encode())
+
+
+class RunFolder:
+    """One run on disk.
+
+    Attributes:
+        folder: The folder.
+        info: The content of `run.json`: id, name, status, digest, times, MLflow's ids.
+    """
+
+    def __init__(self, folder: Path, info: dict[str, Any]) -> None:
+        self.folder = folder
+        self.info = info
+
+    @classmethod
+    def create(
+        cls, output_dir: Path, name: str, config: dict[str, Any], config_yaml: str, **info: Any
+    ) -> RunFolder:
+        """Make a new folder `DATE_TIME_NAME_XXXX` under `output_dir`.
+
+        Raises:
+            RunError: The output folder cannot be written.
+        """
+        stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+        try:
+            while True:
+                # The random end keeps runs of the same second apart.
+                identity = f"{stamp}_{name}_{secrets.token_hex(2)}"
+                folder = output_dir / identity
+                try:
+                    folder.mkdir(parents=True)
+                    break
+                except FileExistsError:
+                    if not output_dir.is_dir():
+                        raise
+            (folder / "checkpoints").mkdir()
+            run = cls(folder, {"id": identity, "name": name, "created": time.time(), **info})
+            write_atomically(folder / "config.yaml", config_yaml.encode())
+            write_json(folder / "config.json", config)
+            run.set_status("RUNNING")
+            return run
+        except OSError as error:
+            raise RunError(
+                f"paths.output_dir={output_dir}: cannot be written ({error.strerror or error})"
+            ) from None
+
+    @classmethod
+    def open(cls, folder: Path) -> RunFolder:
+        """An existing run.
+
+        Raises:
+            RunError: The folder holds no run.
+        """
+        try:
+            info = json.loads((folder / "run.json").read_text())
+        except (OSError, ValueError):
+            raise RunError(f"{folder}: holds no run (no readable run.json)") from None
+        return cls(folder, info)
+
+    @property
+    def id(self) -> str:
+        """The name of the folder, unique."""
+        return str(self.info["id"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration, as it was when the run began."""
+        return json.loads((self.folder / "config.json").read_text())  # type: ignore[no-any-return]
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that wrote it still runs, as far as this machine can tell."""
+        if self.info["status"] != "RUNNING" or self.info.get("host") != socket.gethostname():
+            return False
+        try:
+            os.kill(int(self.info["pid"]), 0)
+        except (OSError, KeyError, ValueError):
+            return False
+        return True
+
+    def update(self, **info: Any) -> None:
+        """Change `run.json`."""
+        self.info.update(info)
+        write_json(self.folder / "run.json", self.info)
+
+    def set_status(self, status: Status, **info: Any) -> None:
+        """Change the status, and say which process holds the run."""
+        self.update(
+            status=status,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            updated=time.time(),
+            **info,
+        )
+
+    def log(self, step: int, metrics: dict[str, float]) -> dict[str, Any]:
+        """Append one point to `metrics.jsonl`; returns the line as data."""
+        point = {"step": step, "time": time.time(), "metrics": metrics}
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(point) + "\n")
+        return point
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every logged point; a last line cut short by a crash is passed over."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return
+        for line in path.read_text().splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def forget_after(self, step: int) -> None:
+        """Drop points beyond a step: they are computed again after a resume."""
+        kept = [json.dumps(point) for point in self.points() if point["step"] <= step]
+        write_atomically(
+            self.folder / "metrics.jsonl", "".join(f"{line}\n" for line in kept).encode()
+        )
+
+
+def runs(output_dir: Path) -> list[RunFolder]:
+    """All runs directly under a folder, the oldest first; unreadable ones are passed over."""
+    found = []
+    for path in output_dir.glob("*/run.json") if output_dir.is_dir() else []:
+        try:
+            found.append(RunFolder.open(path.parent))
+        except RunError:
+            continue
+    return sorted(found, key=lambda run: run.info.get("created", 0))
+
+
+def find_run(wanted: str, output_dir: Path) -> RunFolder:
+    """A run by folder, by id, by MLflow id, by an unambiguous start of either, or `latest`.
+
+    Raises:
+        RunError: None or several fit; names the nearest.
+    """
+    if (Path(wanted) / "run.json").is_file():
+        return RunFolder.open(Path(wanted))
+    known = runs(output_dir)
+    if not known:
+        raise RunError(f"run {wanted}: there are no runs in {output_dir}")
+    if wanted == "latest":
+        return known[-1]
+    fitting = [
+        run
+        for run in known
+        if run.id.startswith(wanted)
+        or str(run.info.get("mlflow", {}).get("run_id", "")).startswith(wanted)
+    ]
+    exact = [run for run in fitting if run.id == wanted]
+    if len(exact or fitting) == 1:
+        return (exact or fitting)[0]
+    if fitting:
+        names = ", ".join(run.id for run in fitting[:5])
+        raise RunError(
+            f"run {wanted}: {len(fitting)} runs begin so ({names}); give more of the name"
+        )
+    from difflib import get_close_matches
+
+    near = get_close_matches(wanted, [run.id for run in known], n=1, cutoff=0.3)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise RunError(f"run {wanted}: no such run in {output_dir}{hint}")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and source, as far as they are known without TensorFlow."""
+    packages = {}
+    for package in ("tensorflow", "keras", "hydra-core", "omegaconf", "mlflow", "numpy", "pillow"):
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            packages[package] = "missing"
+    return {
+        "srexp": __version__,
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "packages": packages,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "command": sys.argv,
+    }
+
+
+def _git_commit() -> str | None:
+    """Of srexp's own checkout; None where it is installed."""
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _state_file() -> Path:
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "srexp" / "last_store"
+
+
+def remember_store(uri: str) -> None:
+    """Note where the last run of this user went, so that `srexp ui` can name it anywhere."""
+    try:
+        path = _state_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, uri.encode())
+    except OSError:
+        pass  # a read-only home: only a hint is lost
+
+
+def last_store() -> str | None:
+    """The store that the last run of this user went to, or None."""
+    try:
+        return _state_file().read_text().strip() or None
+    except OSError:
+        return None

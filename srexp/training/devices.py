@@ -1,0 +1,36 @@
+"""Processor settings that must be made before TensorFlow's first operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def configure(*, threads: int | None, seed: int, mixed_precision: bool) -> None:
+    """Set threads, precision and every seed.
+
+    Raises:
+        RuntimeError: Another number of threads was fixed earlier in this process.
+    """
+    if threads is not None and tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if not tf.config.experimental.get_memory_growth(gpu):
+            # Otherwise the first process takes all of the memory.
+            tf.config.experimental.set_memory_growth(gpu, True)
+    keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
+    keras.utils.set_random_seed(seed)
+
+
+def environment() -> dict[str, Any]:
+    """What TensorFlow runs on."""
+    return {
+        "gpus": [
+            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+            for gpu in tf.config.list_physical_devices("GPU")
+        ],
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads() or "all",
+        "built_with_cuda": tf.test.is_built_with_cuda(),
+    }

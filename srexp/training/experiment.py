@@ -1,0 +1,90 @@
+"""A whole experiment as options: what is trained on what, and how it is scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from srexp.activations.base import Activation
+from srexp.data.sources import Benchmark, Data
+from srexp.degradations.base import Degradation
+from srexp.losses.base import Loss
+from srexp.models.base import Model
+from srexp.models.resampler import Resampler
+from srexp.options import OptionError
+from srexp.protocol import Protocol
+from srexp.tracking.options import Tracking
+from srexp.training.optimizers import Optimizer
+from srexp.training.schedules import Schedule
+from srexp.training.trainer import Trainer
+
+
+@dataclass
+class Paths:
+    """Absolute folders: where runs go, and where image sets lie."""
+
+    output_dir: Path
+    data_dir: Path
+
+
+def check_seed(seed: Any) -> None:
+    """Raises OptionError: not a whole number that every generator takes."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise OptionError(f"seed={seed}: must be a whole number from 0 to {2**32 - 1}")
+
+
+@dataclass
+class Experiment:
+    """Everything that training needs to know. The first protocol makes the training pairs.
+
+    Raises:
+        OptionError: A combination that cannot work.
+    """
+
+    data: Data
+    degradation: Degradation
+    model: Model
+    act: Activation
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    trainer: Trainer
+    tracking: Tracking
+    protocol: dict[str, Protocol]
+    benchmark: dict[str, Benchmark]
+    paths: Paths
+    color: str
+    seed: int
+    resume: str | None
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.color not in ("rgb", "y"):
+            raise OptionError(f"color={self.color}: must be rgb or y")
+        if not self.protocol:
+            raise OptionError("protocol=[]: must name at least one, such as protocol=rgb")
+        if not self.model.trainable:
+            raise OptionError(self._nothing_to_train())
+        scale, size = self.degradation.scale, self.trainer.hr_patch_size
+        if size % scale:
+            below, above = size - size % scale, size - size % scale + scale
+            near = f"{below} or {above}" if below >= 4 else str(above)
+            raise OptionError(
+                f"trainer.hr_patch_size={size}: degradation.scale={scale} does not divide it; "
+                f"{near} would do"
+            )
+
+    def _nothing_to_train(self) -> str:
+        name = self.model.interpolation if isinstance(self.model, Resampler) else self.model.name
+        sets = ",".join(self.benchmark) or "photos"
+        return (
+            f"model={name}: has no weights, so there is nothing to train. To score it: "
+            f"python -m srexp evaluate model={name} degradation.scale={self.degradation.scale} "
+            f"benchmark={f'[{sets}]' if ',' in sets else sets}"
+        )
+
+    @property
+    def channels(self) -> int:
+        """Of the network."""
+        return 1 if self.color == "y" else 3

@@ -1,0 +1,115 @@
+"""A network with its optimizer and loss: the compiled step, and all state that a run has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from srexp.losses.base import LossFunction
+from srexp.training.checkpoint import CheckpointError
+
+
+class Learner:
+    """Owns the variables of a run.
+
+    Attributes:
+        network: The Keras model, `[N, h, w, C]` -> `[N, H, W, C]`.
+        step: `step(inputs, hr)` updates the weights once and returns the loss before the update.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        loss: LossFunction,
+        *,
+        jit_compile: bool,
+        mixed_precision: bool,
+    ) -> None:
+        self.network = network
+        self.uses_ema = optimizer.use_ema
+        if mixed_precision:
+            # Before building: gradients of float16 activations vanish without the scaling.
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(network.trainable_variables)
+        self.optimizer = optimizer
+        self.step = tf.function(self._make_step(loss), jit_compile=jit_compile)
+
+    def _make_step(self, loss: LossFunction) -> Any:
+        network, optimizer = self.network, self.optimizer
+
+        def step(inputs: tf.Tensor, hr: tf.Tensor) -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                sr = tf.cast(network(inputs, training=True), tf.float32)
+                value = loss(hr, sr)
+                if network.losses:  # of weight regularisers, where a model has any
+                    value += tf.add_n(network.losses)
+                scaled = optimizer.scale_loss(value)
+            gradients = tape.gradient(scaled, network.trainable_variables)
+            optimizer.apply(gradients, network.trainable_variables)
+            return value
+
+        return step
+
+    def learning_rate(self) -> float:
+        """At the next step."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that changes during training: weights, optimizer, EMA, counters."""
+        return {
+            f"{part}/{index:04d}": np.asarray(variable)
+            for part, variables in self._variables().items()
+            for index, variable in enumerate(variables)
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Inverse of `arrays`.
+
+        Raises:
+            CheckpointError: The arrays are of another network or optimizer.
+        """
+        variables = {
+            f"{part}/{index:04d}": variable
+            for part, group in self._variables().items()
+            for index, variable in enumerate(group)
+        }
+        if set(variables) != set(arrays):
+            raise CheckpointError(
+                f"the checkpoint holds {len(arrays)} arrays, the run has {len(variables)}: "
+                "it is of another network or optimizer"
+            )
+        for name, variable in variables.items():
+            if tuple(variable.shape) != arrays[name].shape:
+                raise CheckpointError(
+                    f"{name} has shape {arrays[name].shape} in the checkpoint and "
+                    f"{tuple(variable.shape)} here: it is of another network"
+                )
+            variable.assign(arrays[name])
+
+    def _variables(self) -> dict[str, list[Any]]:
+        return {"model": self.network.variables, "optimizer": self.optimizer.variables}
+
+    def finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return all(np.isfinite(np.asarray(v)).all() for v in self.network.trainable_variables)
+
+    @contextmanager
+    def scored_weights(self) -> Iterator[None]:
+        """The weights that are scored: the running average where there is one."""
+        if not self.uses_ema:
+            yield
+            return
+        raw = [np.asarray(v) for v in self.network.trainable_variables]
+        self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.network.trainable_variables, raw, strict=True):
+                variable.assign(value)

@@ -1,0 +1,117 @@
+"""From photographs to what training needs: pairs, patches, and what is scored. NumPy only."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from srexp.data.patches import PatchSampler, TrainingPair
+from srexp.data.sets import DataError, ImageSet
+from srexp.evaluation.scoring import Task
+from srexp.models.upscaler import Upscaler, to_network_channels
+from srexp.training.experiment import Experiment
+
+
+@dataclass
+class Materials:
+    """Attributes:
+    train: The training images that are used.
+    sampler: Patches of them.
+    validation: What weights are chosen by: one task a protocol, the first decides.
+    benchmarks: What is scored at the end.
+    remarks: What a person should know.
+    """
+
+    train: ImageSet
+    sampler: PatchSampler
+    validation: list[Task]
+    benchmarks: list[Task]
+    remarks: list[str]
+
+
+def gather(experiment: Experiment) -> Materials:
+    """Read, degrade and check all images of an experiment.
+
+    Raises:
+        DataError: Missing, unreadable or too small images; validation images in a benchmark.
+    """
+    train, val = experiment.data.load()
+    sets = {name: option.load(name) for name, option in experiment.benchmark.items()}
+    remarks = [remark for images in (train, val, *sets.values()) for remark in images.remarks]
+    remarks += _overlaps(train, val, sets)
+    train, skipped = _large_enough(train, experiment.trainer.hr_patch_size)
+    if skipped:
+        remarks.append(
+            f"{len(skipped)} training images are smaller than a patch of "
+            f"{experiment.trainer.hr_patch_size} pixels and were skipped: {', '.join(skipped)}"
+        )
+
+    def tasks(images: ImageSet) -> list[Task]:
+        return [
+            Task(images, experiment.degradation, name, protocol, experiment.seed)
+            for name, protocol in experiment.protocol.items()
+        ]
+
+    # Before the training pairs, so that an image that cannot be scored is told at once.
+    validation = tasks(val)
+    benchmarks = [task for images in sets.values() for task in tasks(images)]
+    sampler = PatchSampler(
+        _pairs(experiment, train),
+        scale=experiment.degradation.scale,
+        hr_patch_size=experiment.trainer.hr_patch_size,
+        batch_size=experiment.trainer.batch_size,
+        augment=experiment.trainer.augment,
+        seed=experiment.seed,
+    )
+    return Materials(train, sampler, validation, benchmarks, remarks)
+
+
+def _pairs(experiment: Experiment, train: ImageSet) -> list[TrainingPair]:
+    protocol = next(iter(experiment.protocol.values()))
+    upscaler = Upscaler(experiment.model, experiment.degradation, experiment.channels)
+
+    def make(index: int, name: str) -> TrainingPair:
+        # Whole images are degraded, so that no patch has an image edge around it.
+        hr, lr = protocol.pair(
+            train.images[name], experiment.degradation, seed=experiment.seed + index
+        )
+        hr, lr = (to_network_channels(image, experiment.channels) for image in (hr, lr))
+        return TrainingPair.of(name, upscaler.prepare(lr), hr)
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(make, range(len(train.images)), train.images))
+
+
+def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
+    fitting = {n: image for n, image in images.images.items() if min(image.shape[:2]) >= side}
+    skipped = [name for name in images.images if name not in fitting]
+    if not fitting:
+        raise DataError(
+            f"trainer.hr_patch_size={side}: all {len(skipped)} training images are smaller "
+            f"({', '.join(skipped[:5])}{', ...' if len(skipped) > 5 else ''})"
+        )
+    return ImageSet(images.name, fitting, images.remarks), skipped
+
+
+def _overlaps(train: ImageSet, val: ImageSet, benchmarks: dict[str, ImageSet]) -> list[str]:
+    """Images with the same pixels in two places: an error for validation, a remark for training."""
+    remarks = []
+    validation = {digest: name for name, digest in val.pixel_digests.items()}
+    training = {digest: name for name, digest in train.pixel_digests.items()}
+    for name in sorted(validation[d] for d in validation.keys() & training.keys()):
+        remarks.append(f"validation image {name} is also a training image: its score says little")
+    for benchmark, images in benchmarks.items():
+        digests = set(images.pixel_digests.values())
+        both = sorted(validation[d] for d in validation.keys() & digests)
+        if both:
+            raise DataError(
+                f"benchmark {benchmark}: holds validation images ({', '.join(both)}); weights "
+                "chosen by them cannot be scored on it"
+            )
+        seen = sorted(training[d] for d in training.keys() & digests)
+        if seen:
+            remarks.append(
+                f"benchmark {benchmark} holds training images ({', '.join(seen)}): "
+                "its score does not count"
+            )
+    return remarks

@@ -1,0 +1,48 @@
+"""The options of the training loop (`trainer.*`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from srexp.options import OptionError, Options, bounded
+
+
+@dataclass(kw_only=True)
+class Trainer(Options, group="trainer", name="trainer"):
+    """How long, on what, and how.
+
+    Attributes:
+        steps: Number of updates; the only clock of a run.
+        max_minutes: Stop after this much training time in this command, evaluation included; the
+            schedule does not know of it. None for no limit.
+        batch_size: Patches a step.
+        hr_patch_size: Side of an HR patch in pixels; the scale divides it.
+        augment: Flip and rotate patches (all eight positions).
+        eval_every: Steps between two evaluations on the validation images; each one also
+            writes a checkpoint.
+        ema: Momentum of a running average of the weights, which is then what is scored; None
+            for none.
+        mixed_precision: float16 arithmetic with loss scaling: for GPUs, slow on CPUs.
+        jit_compile: Compile the step with XLA.
+        threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
+        sample_grids: Images of each set that are drawn at an evaluation.
+        dry_run: Say what would be trained, and stop.
+    """
+
+    steps: int = bounded(1)
+    max_minutes: float | None = bounded(above=0)
+    batch_size: int = bounded(1, 65536)
+    hr_patch_size: int = bounded(4, 4096)
+    augment: bool
+    eval_every: int = bounded(1)
+    ema: float | None = bounded(above=0)
+    mixed_precision: bool
+    jit_compile: bool
+    threads: int | None = bounded(1, 1024)
+    sample_grids: int = bounded(0)
+    dry_run: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ema is not None and self.ema >= 1:
+            raise OptionError(f"ema={self.ema}: must be below 1 (0.999 is usual)", "ema")
