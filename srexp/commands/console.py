@@ -9,4 +9,5 @@ from rich.console import Console
 
 def make_console() -> Console:
     """As wide as the terminal; elsewhere wide enough for every table."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    terminal = sys.stdout.isatty()
+    return Console(highlight=False, width=None if terminal else 120, soft_wrap=not terminal)

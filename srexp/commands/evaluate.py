@@ -35,7 +35,7 @@ def evaluate(config: DictConfig) -> None:
     """
     from srexp.commands.console import make_console
     from srexp.evaluation import scoring
-    from srexp.evaluation.tables import table, to_csv
+    from srexp.evaluation.tables import caption, table, to_csv
 
     console = make_console()
     values = plain(config)
@@ -69,7 +69,8 @@ def evaluate(config: DictConfig) -> None:
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for task in tasks:
         report = scoring.evaluate(task, upscaler, method=method, weights=weights)
-        console.print(table(report, cost))
+        console.print(table(report))
+        console.print(caption(report, cost), markup=False)
         path = folder / task.key / f"{method}_{stamp}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_csv(report).encode())

@@ -10,17 +10,21 @@ from collections.abc import Callable
 from typing import Any
 
 import hydra
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from srexp.commands.exit import CommandFailed, fail
-from srexp.commands.launcher import CheckedLauncher
-from srexp.config.compose import compose, conf_dir, register_resolvers
+from srexp.config.compose import (
+    compose,
+    conf_dir,
+    register_resolvers,
+    remove_unused_sweep,
+)
 from srexp.config.errors import readable
 from srexp.options import OptionError
 from srexp.tracking.record import RunError
+from srexp.training.checkpoint import CheckpointError
 
 
 class Guard:
@@ -52,14 +56,16 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module="hydra")
     register_resolvers()
-    Plugins.instance().register(CheckedLauncher)
     guard = Guard(task)
     main = hydra.main(config_path=str(conf_dir()), config_name=command, version_base="1.3")
     try:
-        main(guard)()
+        try:
+            main(guard)()
+        finally:
+            remove_unused_sweep()
         if guard.failure is not None:
             raise guard.failure
-    except (OptionError, RunError) as error:
+    except (OptionError, RunError, CheckpointError) as error:
         fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         fail(readable(error, _known_keys(command)))

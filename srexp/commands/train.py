@@ -73,10 +73,11 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             materials = gather(experiment)
             for remark in materials.remarks:
                 console.print(f"note: {remark}", markup=False)
+            _mention_short_schedule(console, experiment)
             if experiment.trainer.dry_run:
                 _describe(console, experiment, materials, values)
                 return None
-            digest = config_digest({**values, "train_digest": materials.train.digest})
+            digest = config_digest(values)
             if run is None:
                 _mention_twin(console, experiment, digest)
                 run = RunFolder.create(
@@ -85,11 +86,12 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
                     values,
                     OmegaConf.to_yaml(OmegaConf.create(values)),
                     config_digest=digest,
+                    train_digest=materials.train.digest,
                     title=job.name if job else None,
                     sweep=job.sweep if job else None,
                 )
             else:
-                _same_images(run, digest)
+                _same_images(run, materials.train.digest)
                 run.set_status("RUNNING")
                 write_json(run.folder / "config.json", values)
         except KeyboardInterrupt:
@@ -181,7 +183,9 @@ def _run(
 
 
 def _advice(run: RunFolder) -> str:
-    return f"the weights of before are in {run.checkpoints}; the run is marked FAILED"
+    if any(run.checkpoints.glob("*.npz")):
+        return f"the weights of before are in {run.checkpoints}; the run is marked FAILED"
+    return "it was before the first checkpoint; the run is marked FAILED"
 
 
 def _close(
@@ -210,7 +214,7 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
     from hydra.core.hydra_config import HydraConfig
 
     given = list(HydraConfig.get().overrides.task)
-    output_dir = Path(values["paths"]["output_dir"]).expanduser()
+    output_dir = Path(values["paths"]["output_dir"]).expanduser().resolve()
     run = find_run(str(values["resume"]), output_dir)
     return run, resumed(run, values, given)
 
@@ -218,10 +222,10 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
 def _same_images(run: RunFolder, digest: str) -> None:
     from srexp.data.sets import DataError
 
-    if run.info["config_digest"] != digest and not run.info.get("extended"):
+    if run.info["train_digest"] != digest:
         raise DataError(
-            f"resume={run.id}: the training images (or the program's options) are not what they "
-            "were when it began, so it cannot go on as if they were; start a new run"
+            f"resume={run.id}: the training images are not what they were when it began, so it "
+            "cannot go on as if they were; start a new run"
         )
 
 
@@ -234,6 +238,18 @@ def _mention_twin(console: Console, experiment: Experiment, digest: str) -> None
                 + ("" if other.alive else f"; to go on with it: resume={other.id}")
             )
             return
+
+
+def _mention_short_schedule(console: Console, experiment: Experiment) -> None:
+    from srexp.training.schedules import Cosine
+
+    schedule, steps = experiment.schedule, experiment.trainer.steps
+    if isinstance(schedule, Cosine) and schedule.steps < steps:
+        rate = experiment.optimizer.learning_rate * schedule.final_fraction
+        console.print(
+            f"note: the cosine ends at step {schedule.steps}; the steps after it, up to {steps}, "
+            f"train at its final learning rate of {rate:.1e}"
+        )
 
 
 def _start_view(
@@ -258,12 +274,14 @@ def _start_view(
         uri=uri,
         experiment=tracking.experiment,
         artifact_root=experiment.paths.output_dir / "mlartifacts",
-        run_name=run.info["title"] or run.id,
+        run_name=run.info["title"] or f"{run.info['name']} {run.id[-4:]}",
         timeout_seconds=tracking.timeout_seconds,
         run_id=before.get("run_id") if same else None,
         parent_run_id=job.parent_run_id if job else None,
         sent_step=before.get("sent_step", -1) if same else -1,
         tags={
+            "mlflow.source.name": "srexp train",
+            "mlflow.source.type": "LOCAL",
             "srexp.run": run.id,
             "srexp.folder": str(run.folder),
             "srexp.config_digest": run.info["config_digest"],
@@ -337,11 +355,12 @@ def _say_speed(console: Console, outcome: Any, experiment: Experiment) -> None:
 def _say_reports(
     console: Console, experiment: Experiment, run: RunFolder, session: Any, reports: list[Report]
 ) -> None:
-    from srexp.evaluation.tables import table
+    from srexp.evaluation.tables import caption, table
 
     for report in reports:
         console.print()
-        console.print(table(report, session.cost))
+        console.print(table(report))
+        console.print(caption(report, session.cost), markup=False)
     console.print(f"\npictures: {run.folder / 'grids'}")
     console.print(f"per image: {run.folder / 'evaluations'}")
     console.print(f"MLflow: python -m srexp ui --output-dir {experiment.paths.output_dir}")

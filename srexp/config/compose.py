@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+
+_sweeps: list[Path] = []
 
 
 def conf_dir() -> Path:
@@ -15,10 +20,31 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
+@cache
+def sweep_dir(output_dir: str) -> Path:
+    """The folder of this process's sweep, `OUTPUT_DIR/sweeps/DATE_TIME_XXXX`."""
+    # The random end keeps sweeps of the same second apart.
+    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = Path(output_dir) / "sweeps" / f"{stamp}_{secrets.token_hex(2)}"
+    _sweeps.append(folder)
+    return folder
+
+
+def remove_unused_sweep() -> None:
+    """Remove the folder that Hydra makes before a sweep's jobs are checked, if no job ran."""
+    for folder in _sweeps:
+        if folder.is_dir() and [path.name for path in folder.iterdir()] == ["multirun.yaml"]:
+            shutil.rmtree(folder)
+            for parent in (folder.parent, folder.parent.parent):
+                if any(parent.iterdir()):
+                    break
+                parent.rmdir()
+
+
 def register_resolvers() -> None:
-    """What our YAML uses beyond OmegaConf's own: `${srexp_token:}`, four random digits."""
+    """What our YAML uses beyond OmegaConf's own: `${srexp_sweep_dir:OUTPUT_DIR}`."""
     OmegaConf.register_new_resolver(
-        "srexp_token", lambda: secrets.token_hex(2), use_cache=True, replace=True
+        "srexp_sweep_dir", lambda output_dir: str(sweep_dir(output_dir)), replace=True
     )
 
 

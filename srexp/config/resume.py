@@ -16,6 +16,10 @@ MAY_CHANGE = (
 )  # fmt: skip
 
 
+def _name_first(key: str) -> tuple[bool, str]:
+    return not key.endswith(".name"), key
+
+
 def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """The configuration to go on with.
 
@@ -35,7 +39,9 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
     flat_before, flat_asked = flatten(stored), flatten(composed)
     for override in overrides:
         key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
-        for name in flat_asked.keys() | flat_before.keys():
+        # An option's name says more than the keys that come with it.
+        names = sorted(flat_asked.keys() | flat_before.keys(), key=_name_first)
+        for name in names:
             if name != key and not name.startswith(f"{key}.") and key != "experiment":
                 continue
             asked, before = flat_asked.get(name), flat_before.get(name)

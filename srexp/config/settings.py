@@ -21,7 +21,7 @@ from srexp.training.experiment import Experiment, Paths, check_seed
 
 # Groups whose node holds one named option; benchmark and protocol hold several, by name.
 _SINGLE = (
-    "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "trainer", "tracking",
+    "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
 )  # fmt: skip
 _SEVERAL = ("protocol", "benchmark")
 
@@ -109,10 +109,10 @@ def _check_keys(values: dict[str, Any], cls: type[Options]) -> None:
 
 def _type_message(error: OmegaConfBaseException) -> str:
     line = str(error).splitlines()[0]
+    line = line.replace("is not a valid bool", "is not true or false")
     for old, new in (
         ("Integer", "a whole number"),
         ("Float", "a number"),
-        ("Boolean", "true or false"),
     ):
         line = line.replace(f"could not be converted to {old}", f"is not {new}")
     return line[0].lower() + line[1:]

@@ -12,7 +12,6 @@ from rich.text import Text
 from srexp.evaluation.cost import Cost
 from srexp.evaluation.scoring import Report
 
-
 _CSV_COLUMNS = (
     "set", "scale", "degradation", "protocol", "digest", "method", "weights", "image",
     "psnr", "ssim", "psnr_bicubic", "ssim_bicubic", "psnr_gain",
@@ -40,13 +39,11 @@ def headline(report: Report) -> str:
     return f"{text}; better on {better} of {gain.n} images"
 
 
-def table(report: Report, cost: Cost | None) -> Table:
-    """One row an image, then means."""
+def table(report: Report) -> Table:
+    """One row an image, then means; `caption` belongs under it."""
     drawn = Table(
         title=Text(report.task.label),  # not markup: a digest stands in brackets
         title_justify="left",
-        caption=Text(caption(report, cost)),
-        caption_justify="left",
         show_footer=True,
     )
     method = report.method

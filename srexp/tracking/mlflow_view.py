@@ -98,7 +98,14 @@ def experiment_id(client: Any, target: Target) -> str:
         local = target.uri.startswith("sqlite:///")
         location = (target.artifact_root.resolve().as_uri()) if local else None
         try:
-            return str(client.create_experiment(target.experiment, artifact_location=location))
+            return str(
+                client.create_experiment(
+                    target.experiment,
+                    artifact_location=location,
+                    # Otherwise the UI shows pages for language models first.
+                    tags={"mlflow.experimentKind": "custom_model_development"},
+                )
+            )
         except MlflowException:
             found = client.get_experiment_by_name(target.experiment)  # another process was first
             if found is None:
