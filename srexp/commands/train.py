@@ -57,14 +57,14 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
         OptionError, RunError: Bad input; nothing was made.
         CommandFailed: Training failed or was stopped; the run says so.
     """
-    from srexp.commands.console import make_console
-
-    console = make_console()
     values = plain(config)
     run: RunFolder | None = None
     if values["resume"] is not None:
         run, values = _open_resumed(config, values)
     experiment = experiment_of(values)
+    from srexp.commands.console import make_console
+
+    console = make_console()
     with Interruption() as interruption:
         try:
             # All images are read before TensorFlow is imported: bad ones are told at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,33 @@ def compose(
         given.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
     with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return plain(hydra.compose(command, given))
+
+
+def known_keys(command: str) -> list[str]:
+    """Every key that our YAML files have, and every group: what a typo may have meant.
+
+    Read straight from the files: composing once more would double the time to an error.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    keys: set[str] = set()
+
+    def collect(path: Path, prefix: str) -> None:
+        content = yaml.load(path.read_text(), loader)
+        keys.update(_dotted({k: v for k, v in content.items() if k != "defaults"}, prefix))
+
+    collect(conf_dir() / f"{command}.yaml", "")
+    for group in conf_dir().iterdir():
+        if group.is_dir() and group.name not in ("hydra", "experiment"):
+            keys.add(group.name)
+            for path in group.glob("*.yaml"):
+                collect(path, f"{group.name}.")
+    return sorted(key for key in keys if not key.startswith("hydra"))
+
+
+def _dotted(content: dict[str, Any], prefix: str) -> Iterator[str]:
+    for key, value in content.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")
