@@ -89,8 +89,8 @@ def _check(key: str, item: Any, value: Any, limits: Any) -> None:
     if low is None and high is None and above is None:
         return
     fits = (
-        item == item  # NaN compares unequal to itself and would pass every test below
-        and (low is None or item >= low)
+        # NaN fails every comparison, as it should.
+        (low is None or item >= low)
         and (high is None or item <= high)
         and (above is None or item > above)
     )

@@ -168,6 +168,14 @@ def test_grey_pictures():
     np.testing.assert_array_equal(lr[..., 0], lr[..., 2])
 
 
+def test_16bit_grey_is_rounded_where_hr_is_a_picture():
+    deep = np.full((12, 12, 1), np.float32(1000.4 / 65535))  # 3.89 of 255
+    hr, _ = _protocol("rgb").pair(deep, _downscale(2), seed=0)
+    np.testing.assert_array_equal(hr, np.full((12, 12, 3), np.float32(4) / np.float32(255)))
+    hr, _ = _protocol("y_paper").pair(deep, _downscale(2), seed=0)
+    np.testing.assert_array_equal(hr, deep)
+
+
 def test_pairs_leave_the_photograph_alone():
     image = _noise(13, 14)
     image.flags.writeable = False

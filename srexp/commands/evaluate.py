@@ -6,6 +6,7 @@ import time
 
 from omegaconf import DictConfig
 
+from srexp.commands.exit import CommandFailed
 from srexp.commands.front import run_hydra
 from srexp.commands.quiet import quiet_import
 from srexp.config.settings import (
@@ -68,7 +69,10 @@ def evaluate(config: DictConfig) -> None:
         folder = run.folder / "evaluations"
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for task in tasks:
-        report = scoring.evaluate(task, upscaler, method=method, weights=weights)
+        try:
+            report = scoring.evaluate(task, upscaler, method=method, weights=weights)
+        except scoring.NotFinite as error:
+            raise CommandFailed(str(error), 1) from None
         console.print(table(report))
         console.print(caption(report, cost), markup=False)
         path = folder / task.key / f"{method}_{stamp}.csv"

@@ -85,4 +85,4 @@ def _compose_once() -> None:
 
     if any("hydra.mode" in a or a.startswith(("--config", "-c")) for a in sys.argv[1:]):
         return
-    Hydra.get_mode = lambda self, config_name, overrides: None
+    Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]

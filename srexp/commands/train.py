@@ -111,6 +111,7 @@ def _run(
     job: Job | None,
 ) -> float:
     """Train in the run folder; whatever happens, the run ends with a status that says it."""
+    from srexp.evaluation.scoring import NotFinite
     from srexp.training.checkpoint import CheckpointError
 
     resume = values["resume"] is not None
@@ -166,7 +167,7 @@ def _run(
         raise CommandFailed(
             f"{failure}. To go on: python -m srexp train resume={run.id}", interruption.exit_code
         ) from None
-    except (Diverged, CheckpointError) as error:
+    except (Diverged, CheckpointError, NotFinite) as error:
         failure = str(error)
         raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
     except OSError as error:

@@ -15,6 +15,7 @@ from srexp.config.registry import implementation
 from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
 from srexp.models.base import Model
+from srexp.models.upscaler import check_kernel
 from srexp.options import OptionError, Options
 from srexp.protocol import Protocol, digest
 from srexp.training.experiment import Experiment, Paths, check_seed
@@ -50,6 +51,8 @@ class EvaluateSettings:
             raise OptionError(f"weights={self.weights}: must be best or last")
         if not self.protocol or not self.benchmark:
             raise OptionError("protocol and benchmark: must each name at least one")
+        if self.run is None:
+            check_kernel(self.model, self.degradation)
         if self.run is None and self.model.trainable:
             raise OptionError(
                 f"model={self.model.name}: has weights; say which run's (run=RUN), or choose a "

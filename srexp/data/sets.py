@@ -33,22 +33,43 @@ class ImageSet:
         name: For tables and metrics: `set5`, `val`.
         images: Name -> image.
         remarks: What a person should know about the reading of them.
+        originals: Digest of each file's pixels, where `images` were prepared since; else None.
     """
 
     name: str
     images: dict[str, np.ndarray]
     remarks: list[str] = field(default_factory=list)
+    originals: dict[str, str] | None = None
 
     @cached_property
     def pixel_digests(self) -> dict[str, str]:
         """Digest of each image's content, by name."""
         return {name: pixels_digest(image) for name, image in self.images.items()}
 
+    @property
+    def file_digests(self) -> dict[str, str]:
+        """Digest of each image as it was read, by name: what tells the same picture apart."""
+        return self.pixel_digests if self.originals is None else self.originals
+
     @cached_property
     def digest(self) -> str:
         """Of all images' content, whatever their names and order."""
         joined = "".join(sorted(self.pixel_digests.values()))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
+def _unique_names(paths: list[Path]) -> list[str]:
+    """The shortest name of each file that no other has: `a`, else `folder/a.png`, else its path."""
+    forms = [
+        [path.stem for path in paths],
+        [f"{path.parent.name}/{path.name}" for path in paths],
+        [str(path) for path in paths],
+    ]
+    counts = [Counter(form) for form in forms]
+    return [
+        next(form[i] for form, count in zip(forms, counts, strict=True) if count[form[i]] == 1)
+        for i in range(len(paths))
+    ]
 
 
 def read_folders(name: str, folders: list[Path], *, expected: int | None = None) -> ImageSet:
@@ -81,9 +102,7 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     if expected is not None and len(paths) != expected:
         where = " and ".join(str(folder) for folder in folders)
         raise DataError(f"{where}: {len(paths)} pictures, but {name} has {expected}")
-    stems = Counter(path.stem for path in paths)
-    for path in paths:
-        unique = path.stem if stems[path.stem] == 1 else f"{path.parent.name}/{path.name}"
+    for path, unique in zip(paths, _unique_names(paths), strict=True):
         try:
             images[unique], remark = read_image(path)
         except ImageFileError as error:

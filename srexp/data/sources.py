@@ -74,6 +74,7 @@ class Data(Options, group="data"):
                     for name, image in images.images.items()
                 },
                 images.remarks,
+                images.pixel_digests,
             )
             for images in self._read()
         )  # type: ignore[return-value]
@@ -142,7 +143,7 @@ class Folder(Data, name="folder"):
                 return images, read_folders("val", [Path(self.val_dir).expanduser()])
             except DataError as error:
                 raise DataError(f"data.val_dir: {error}", "val_dir") from None
-        names = list(images.images)
+        names = sorted(images.images)
         if len(names) < 2:
             raise DataError(
                 "data.train_dir: one picture cannot be split into training and validation; "

@@ -13,7 +13,9 @@ from srexp.options import Options, bounded, choice
 
 @dataclass(kw_only=True)
 class Degradation(Options, group="degradation"):
-    """HR `[H, W, C]` -> LR `[H/scale, W/scale, C]`, float32 in [0, 1], deterministic in `seed`.
+    """HR `[H, W, C]` in [0, 1] -> LR `[H/scale, W/scale, C]`, deterministic in `seed`.
+
+    LR is float32 and not clipped: the bicubic kernel overshoots, and `y_paper` keeps that.
 
     H and W divide by `scale`: the caller has cropped. `interpolation` and `engine` also say how
     the bicubic baseline (`engine`) and the input of pre-upsampling networks (both) are enlarged.

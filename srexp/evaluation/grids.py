@@ -96,7 +96,7 @@ def sample_grid(
     )
     draw = ImageDraw.Draw(canvas)
     draw.text((_GAP, 6), title, _INK, font=ImageFont.load_default(15))
-    zoom = panel // side
+    zoom = max(1, panel // side)
     for index, image in enumerate(panels):
         x, y = _GAP + index * step, _TITLE
         canvas.paste(to_picture(np.clip(resize_pillow(image, small, "bicubic"), 0, 1)), (x, y))

@@ -19,6 +19,10 @@ from srexp.models.upscaler import Upscaler, bicubic
 from srexp.protocol import Protocol, digest, options_digest
 
 
+class NotFinite(ArithmeticError):
+    """A model's image holds NaN or infinite values, so it has no score."""
+
+
 @dataclass(frozen=True)
 class Score:
     """PSNR in dB (`inf` for identical images) and SSIM."""
@@ -129,7 +133,10 @@ class Task:
     def results(self, upscaler: Upscaler) -> Iterator[tuple[ImageResult, Case, np.ndarray]]:
         """Score an upscaler: result, case and SR image `[H, W, C]` (8-bit values) of each image."""
         for case in self.cases:
-            sr = round_8bit(upscaler(unpack(case.lr), eight_bit=self.protocol.lr_8bit))
+            raw = upscaler(unpack(case.lr), eight_bit=self.protocol.lr_8bit)
+            if not np.isfinite(raw).all():  # rounding would make black pixels of them
+                raise NotFinite(f"{case.name}: the model's image holds NaN or infinite values")
+            sr = round_8bit(raw)
             score = Score(*self.protocol.score(sr, unpack(case.hr), self.degradation.scale))
             yield ImageResult(case.name, score, case.bicubic_score), case, sr
 

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -46,7 +47,7 @@ def table(report: Report) -> Table:
         title_justify="left",
         show_footer=True,
     )
-    method = report.method
+    method = escape(report.method)
     psnr_b = report.mean(lambda r: r.bicubic.psnr)
     psnr = report.mean(lambda r: r.score.psnr)
     ssim_b = report.mean(lambda r: r.bicubic.ssim)
@@ -59,7 +60,7 @@ def table(report: Report) -> Table:
     drawn.add_column(f"SSIM {method}", footer=number(ssim, 4), justify="right")
     for row in report.rows:
         drawn.add_row(
-            row.image,
+            Text(row.image),
             number(row.bicubic.psnr, 2),
             number(row.score.psnr, 2),
             number(row.gain, 2, sign=True),

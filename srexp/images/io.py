@@ -44,9 +44,13 @@ def read_image(path: Path) -> tuple[np.ndarray, str | None]:
             remark = None
             if _is_16bit_colour(file, path):
                 remark = f"{path}: 16-bit colour was reduced to 8 bits"
+            elif _png_kind(file, path) == (16, 4):
+                remark = f"{path}: 16-bit grey with transparency was reduced to 8 bits"
             file.load()
-            oriented = ImageOps.exif_transpose(file)
-            return _to_array(oriented, path), remark
+            image = _to_array(ImageOps.exif_transpose(file), path)
+            if _png_kind(file, path)[1] == 4:  # Pillow opens 16-bit grey with alpha as colour
+                image = image[..., :1]
+            return image, remark
     except UnidentifiedImageError:
         raise ImageFileError(f"{path}: not a picture (its content is of no known format)") from None
     except ImageFileError:
@@ -59,7 +63,11 @@ def read_image(path: Path) -> tuple[np.ndarray, str | None]:
 
 def _to_array(picture: Image.Image, path: Path) -> np.ndarray:
     if picture.mode.startswith("I;16"):
-        return (np.asarray(picture).astype(np.float64) / 65535).astype(np.float32)[..., None]
+        values = np.asarray(picture).astype(np.float64)
+        values[values == picture.info.get("transparency", -1)] = (
+            65535  # that level is laid on white
+        )
+        return (values / 65535).astype(np.float32)[..., None]
     if picture.mode == "I":  # some 16-bit files open as 32-bit integers
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
@@ -84,15 +92,22 @@ def _to_array(picture: Image.Image, path: Path) -> np.ndarray:
 def _is_16bit_colour(file: Image.Image, path: Path) -> bool:
     """Pillow opens such files as 8 bits without a word, so look at the header."""
     if file.format == "PNG":
-        with path.open("rb") as raw:
-            header = raw.read(26)
-        # Signature (8), IHDR length and type (8), width and height (8), bit depth, colour type.
-        return len(header) == 26 and header[24] == 16 and header[25] in (2, 6)
+        return _png_kind(file, path) in ((16, 2), (16, 6))
     if file.format == "TIFF":
         bits = getattr(file, "tag_v2", {}).get(258, ())
         bits = bits if isinstance(bits, tuple) else (bits,)
         return len(bits) >= 3 and max(bits) > 8
     return False
+
+
+def _png_kind(file: Image.Image, path: Path) -> tuple[int, int]:
+    """Bit depth and colour type from a PNG's header; zeros for another format."""
+    if file.format != "PNG":
+        return 0, 0
+    with path.open("rb") as raw:
+        header = raw.read(26)
+    # Signature (8), IHDR length and type (8), width and height (8), bit depth, colour type.
+    return (header[24], header[25]) if len(header) == 26 else (0, 0)
 
 
 def to_picture(image: np.ndarray) -> Image.Image:

@@ -9,9 +9,10 @@ import numpy as np
 
 from srexp.degradations.base import Degradation
 from srexp.images.colour import as_rgb, grey_of_rgb, rgb_to_ycbcr, ycbcr_to_rgb
-from srexp.images.resize import enlarge
+from srexp.images.resize import MATLAB_INTERPOLATIONS, enlarge
 from srexp.models.base import Model, PreUpsampling
 from srexp.models.resampler import Resampler
+from srexp.options import OptionError
 
 Forward = Callable[[np.ndarray], np.ndarray]
 
@@ -21,6 +22,22 @@ def to_network_channels(image: np.ndarray, channels: int) -> np.ndarray:
     if image.shape[2] == channels:
         return image
     return as_rgb(image) if channels == 3 else rgb_to_ycbcr(image)[..., :1]
+
+
+def check_kernel(model: Model, degradation: Degradation) -> None:
+    """Raises OptionError: the engine has no kernel by which the model wants to enlarge."""
+    key = "interpolation" if isinstance(model, Resampler) else "upscale_interpolation"
+    kernel = getattr(model, key, None)
+    if (
+        kernel is not None
+        and degradation.engine == "matlab"
+        and kernel not in MATLAB_INTERPOLATIONS
+    ):
+        raise OptionError(
+            f"model.{key}={kernel}: degradation.engine=matlab has no such kernel; "
+            "use degradation.engine=pillow",
+            f"model.{key}",
+        )
 
 
 @dataclass
@@ -38,6 +55,9 @@ class Upscaler:
     degradation: Degradation
     channels: int
     forward: Forward | None = None
+
+    def __post_init__(self) -> None:
+        check_kernel(self.model, self.degradation)
 
     def prepare(self, lr: np.ndarray) -> np.ndarray:
         """What the network sees of an LR image with its own number of channels."""

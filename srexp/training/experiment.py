@@ -12,6 +12,7 @@ from srexp.degradations.base import Degradation
 from srexp.losses.base import Loss
 from srexp.models.base import Model
 from srexp.models.resampler import Resampler
+from srexp.models.upscaler import check_kernel
 from srexp.options import OptionError
 from srexp.protocol import Protocol
 from srexp.tracking.options import Tracking
@@ -66,6 +67,7 @@ class Experiment:
             raise OptionError("protocol=[]: must name at least one, such as protocol=rgb")
         if not self.model.trainable:
             raise OptionError(self._nothing_to_train())
+        check_kernel(self.model, self.degradation)
         scale, size = self.degradation.scale, self.trainer.hr_patch_size
         if size % scale:
             below, above = size - size % scale, size - size % scale + scale

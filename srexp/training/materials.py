@@ -90,18 +90,18 @@ def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
             f"trainer.hr_patch_size={side}: all {len(skipped)} training images are smaller "
             f"({', '.join(skipped[:5])}{', ...' if len(skipped) > 5 else ''})"
         )
-    return ImageSet(images.name, fitting, images.remarks), skipped
+    return ImageSet(images.name, fitting, images.remarks, images.originals), skipped
 
 
 def _overlaps(train: ImageSet, val: ImageSet, benchmarks: dict[str, ImageSet]) -> list[str]:
     """Images with the same pixels in two places: an error for validation, a remark for training."""
     remarks = []
-    validation = {digest: name for name, digest in val.pixel_digests.items()}
-    training = {digest: name for name, digest in train.pixel_digests.items()}
+    validation = {digest: name for name, digest in val.file_digests.items()}
+    training = {digest: name for name, digest in train.file_digests.items()}
     for name in sorted(validation[d] for d in validation.keys() & training.keys()):
         remarks.append(f"validation image {name} is also a training image: its score says little")
     for benchmark, images in benchmarks.items():
-        digests = set(images.pixel_digests.values())
+        digests = set(images.file_digests.values())
         both = sorted(validation[d] for d in validation.keys() & digests)
         if both:
             raise DataError(

@@ -1,0 +1,195 @@
+"""From folders of pictures to what training needs."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srexp.config.compose import compose
+from srexp.config.settings import experiment_of
+from srexp.data.sets import DataError
+from srexp.images.quantize import round_8bit, unpack
+from srexp.images.resize import resize_matlab
+from srexp.training.materials import gather
+
+
+def _levels(height, width, seed):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def _save(folder, **pictures):
+    folder.mkdir(exist_ok=True)
+    for name, levels in pictures.items():
+        Image.fromarray(levels).save(folder / f"{name}.png")
+
+
+def _save_16bit(path, side, level):
+    """A flat 16-bit RGB PNG, which Pillow cannot write (PNG specification, section 11.2)."""
+
+    def chunk(kind, data):
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + struct.pack(">H", level) * 3 * side) * side)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks))
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """Options over three folders with pictures of 24x24: train (a, b), val (v), bench (t)."""
+    _save(tmp_path / "train", a=_levels(24, 24, 0), b=_levels(24, 26, 1))
+    _save(tmp_path / "val", v=_levels(24, 24, 2))
+    _save(tmp_path / "bench", t=_levels(24, 24, 3))
+
+    def make(*overrides):
+        config = compose(
+            "train",
+            [
+                "data=folder",
+                f"data.train_dir={tmp_path / 'train'}",
+                f"data.val_dir={tmp_path / 'val'}",
+                "benchmark=folder",
+                f"benchmark.folder.dir={tmp_path / 'bench'}",
+                "trainer.hr_patch_size=16",
+                "tracking=none",
+                f"paths.output_dir={tmp_path / 'out'}",
+                *overrides,
+            ],
+        )
+        return experiment_of(config)
+
+    return make
+
+
+def test_the_common_case_needs_no_remark(experiment):
+    materials = gather(experiment())
+    assert materials.remarks == []
+    assert list(materials.train.images) == ["a", "b"]
+    # LR grids of 12x12 and 12x13, patches of 8 LR pixels.
+    assert materials.sampler.patch_count == 5 * 5 + 5 * 6
+    assert [task.key for task in materials.validation] == ["val_x2/rgb"]
+    assert [task.key for task in materials.benchmarks] == ["folder_x2/rgb"]
+    assert list(materials.benchmarks[0].images.images) == ["t"]
+
+
+def test_every_set_is_scored_under_every_protocol(experiment):
+    materials = gather(experiment("protocol=[y_paper,rgb]", "degradation.scale=3",
+                                  "trainer.hr_patch_size=15"))  # fmt: skip
+    assert [task.key for task in materials.validation] == ["val_x3/y_paper", "val_x3/rgb"]
+    assert [task.key for task in materials.benchmarks] == ["folder_x3/y_paper", "folder_x3/rgb"]
+
+
+def test_an_rgb_network_is_trained_on_eight_bit_pictures(experiment):
+    materials = gather(experiment("model=deconv"))
+    (pair, _) = materials.sampler.pairs
+    hr = materials.train.images["a"]
+    np.testing.assert_array_equal(unpack(pair.hr), hr)
+    lr = np.clip(np.floor(resize_matlab(hr, (12, 12)) * 255.0 + 0.5), 0, 255) / 255
+    np.testing.assert_allclose(unpack(pair.inputs), resize_matlab(lr, (24, 24)), atol=1e-6)
+
+
+def test_a_y_network_is_trained_on_the_papers_luma(experiment):
+    materials = gather(experiment("protocol=y_paper", "color=y", "model=srcnn"))
+    pair = materials.sampler.pairs[1]
+    assert pair.name == "b"
+    exact = np.rint(materials.train.images["b"] * 255).astype(int) @ [65481, 128553, 24966]
+    luma = (16 + (exact + 127500) // 255000)[..., None] / 255
+    np.testing.assert_allclose(unpack(pair.hr), luma, atol=1e-6)
+    inputs = resize_matlab(resize_matlab(luma, (12, 13)), (24, 26))
+    np.testing.assert_allclose(unpack(pair.inputs), inputs, atol=1e-6)
+
+
+def test_a_y_network_sees_the_luma_of_eight_bit_pictures(experiment):
+    materials = gather(experiment("protocol=rgb", "color=y", "model=srcnn"))
+    weights = np.array([65.481, 128.553, 24.966])
+    hr = materials.train.images["a"]
+    lr = np.clip(np.floor(resize_matlab(hr, (12, 12)) * 255.0 + 0.5), 0, 255) / 255
+    pair = materials.sampler.pairs[0]
+    np.testing.assert_allclose(unpack(pair.hr)[..., 0], (16 + hr @ weights) / 255, atol=1e-6)
+    y = ((16 + lr @ weights) / 255)[..., None]
+    np.testing.assert_allclose(unpack(pair.inputs), resize_matlab(y, (24, 24)), atol=1e-6)
+
+
+def test_an_rgb_network_sees_luma_as_three_equal_channels(experiment):
+    materials = gather(experiment("protocol=y_paper", "color=rgb", "model=srcnn"))
+    luma = gather(experiment("protocol=y_paper", "color=y", "model=srcnn"))
+    for pair, grey in zip(materials.sampler.pairs, luma.sampler.pairs, strict=True):
+        np.testing.assert_array_equal(unpack(pair.hr), unpack(grey.hr).repeat(3, 2))
+        np.testing.assert_allclose(unpack(pair.inputs), unpack(grey.inputs).repeat(3, 2), atol=1e-7)
+
+
+def test_what_is_trained_on_is_what_is_scored_on(experiment, tmp_path):
+    # The same picture as training pair and as case: the network's input is the bicubic baseline.
+    _save(tmp_path / "bench", t=_levels(24, 24, 0))
+    for protocol, color in (("y_paper", "y"), ("rgb", "rgb")):
+        materials = gather(experiment(f"protocol={protocol}", f"color={color}", "model=srcnn"))
+        pair, case = materials.sampler.pairs[0], materials.benchmarks[0].cases[0]
+        np.testing.assert_array_equal(unpack(pair.hr), unpack(case.hr))
+        np.testing.assert_array_equal(round_8bit(unpack(pair.inputs)), unpack(case.bicubic))
+
+
+def test_images_smaller_than_a_patch_are_skipped_by_name(experiment, tmp_path):
+    _save(tmp_path / "train", narrow=_levels(40, 15, 4), flat=_levels(15, 40, 5),
+          fits=_levels(16, 16, 6))  # fmt: skip
+    materials = gather(experiment())
+    assert list(materials.train.images) == ["a", "b", "fits"]
+    assert [pair.name for pair in materials.sampler.pairs] == ["a", "b", "fits"]
+    (remark,) = materials.remarks
+    assert remark == (
+        "2 training images are smaller than a patch of 16 pixels and were skipped: flat, narrow"
+    )
+
+
+def test_no_image_as_large_as_a_patch_is_an_error(experiment):
+    with pytest.raises(DataError, match=r"hr_patch_size=32: all 2 training images .*\(a, b\)"):
+        gather(experiment("trainer.hr_patch_size=32"))
+
+
+def test_a_benchmark_with_validation_images_is_refused(experiment, tmp_path):
+    _save(tmp_path / "bench", other_name=_levels(24, 24, 2))
+    with pytest.raises(DataError, match=r"benchmark folder: holds validation images \(v\)"):
+        gather(experiment())
+
+
+@pytest.mark.parametrize("prepare", ["white_square", "center_crop"])
+def test_a_benchmark_with_validation_images_is_refused_however_they_are_prepared(
+    experiment, tmp_path, prepare
+):
+    _save(tmp_path / "bench", other_name=_levels(24, 24, 2))
+    with pytest.raises(DataError, match="holds validation images"):
+        gather(experiment(f"data.prepare={prepare}", "data.prepare_size=20"))
+
+
+def test_a_benchmark_with_training_images_is_remarked(experiment, tmp_path):
+    _save(tmp_path / "bench", other_name=_levels(24, 26, 1))
+    (remark,) = gather(experiment()).remarks
+    assert remark.startswith("benchmark folder holds training images (b)")
+
+
+def test_a_validation_image_among_the_training_images_is_remarked(experiment, tmp_path):
+    _save(tmp_path / "val", again=_levels(24, 24, 0))
+    (remark,) = gather(experiment()).remarks
+    assert remark.startswith("validation image again is also a training image")
+
+
+@pytest.mark.parametrize("folder", ["val", "bench"])
+def test_images_too_small_to_be_scored_are_named(experiment, tmp_path, folder):
+    # x2: the SSIM window of 11 and two pixels of border on each side, and even: 16.
+    _save(tmp_path / folder, tiny=_levels(30, 15, 7), enough=_levels(16, 16, 8))
+    with pytest.raises(DataError, match=r"side below 16 pixels .* scale 2: tiny \(15x30\)$"):
+        gather(experiment())
+
+
+def test_remarks_on_files_are_handed_on(experiment, tmp_path):
+    for level, folder in enumerate(("train", "val", "bench")):
+        _save_16bit(tmp_path / folder / f"deep_{folder}.png", 24, level << 12)
+    assert gather(experiment()).remarks == [
+        f"{tmp_path / folder / f'deep_{folder}.png'}: 16-bit colour was reduced to 8 bits"
+        for folder in ("train", "val", "bench")
+    ]

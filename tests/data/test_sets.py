@@ -1,0 +1,175 @@
+"""Folders of pictures and digests of their content."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srexp.data.sets import DataError, ImageSet, pixels_digest, read_folders
+
+
+def _levels(height, width, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def _save(path, levels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(path)
+
+
+def _save_16bit(path, side, level):
+    """A flat 16-bit RGB PNG, which Pillow cannot write (PNG specification, section 11.2)."""
+
+    def chunk(kind, data):
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + struct.pack(">H", level) * 3 * side) * side)
+    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks))
+
+
+def test_pictures_come_by_name_with_their_pixels(tmp_path):
+    pictures = {name: _levels(4, 5, seed=i) for i, name in enumerate(["b", "c", "a"])}
+    for name, levels in pictures.items():
+        _save(tmp_path / f"{name}.png", levels)
+    images = read_folders("val", [tmp_path])
+    assert images.name == "val"
+    assert list(images.images) == ["a", "b", "c"]
+    for name, levels in pictures.items():
+        np.testing.assert_array_equal(images.images[name], levels / np.float32(255))
+    assert images.remarks == []
+
+
+def test_folders_are_read_in_the_order_given(tmp_path):
+    _save(tmp_path / "second" / "a.png", _levels(4, 4))
+    _save(tmp_path / "first" / "z.png", _levels(4, 4))
+    images = read_folders("train", [tmp_path / "first", tmp_path / "second"])
+    assert list(images.images) == ["z", "a"]
+
+
+def test_a_name_in_two_folders_keeps_both_pictures(tmp_path):
+    one, two = _levels(4, 4, seed=1), _levels(4, 4, seed=2)
+    _save(tmp_path / "x" / "a.png", one)
+    _save(tmp_path / "x" / "b.png", one)
+    _save(tmp_path / "y" / "a.png", two)
+    images = read_folders("train", [tmp_path / "x", tmp_path / "y"]).images
+    assert list(images) == ["x/a.png", "b", "y/a.png"]
+    np.testing.assert_array_equal(images["x/a.png"], one / np.float32(255))
+    np.testing.assert_array_equal(images["y/a.png"], two / np.float32(255))
+
+
+def test_a_name_with_two_endings_keeps_both_pictures(tmp_path):
+    one, two = _levels(4, 4, seed=1), _levels(4, 4, seed=2)
+    _save(tmp_path / "x" / "a.png", one)
+    _save(tmp_path / "x" / "a.bmp", two)
+    images = read_folders("train", [tmp_path / "x"], expected=2).images
+    assert sorted(images) == ["x/a.bmp", "x/a.png"]
+    np.testing.assert_array_equal(images["x/a.bmp"], two / np.float32(255))
+
+
+def test_folders_of_the_same_name_keep_both_pictures(tmp_path):
+    folders = [tmp_path / "x" / "hr", tmp_path / "y" / "hr"]
+    for seed, folder in enumerate(folders):
+        _save(folder / "a.png", _levels(4, 4, seed=seed))
+    assert len(read_folders("train", folders, expected=2).images) == 2
+
+
+def test_remarks_of_files_are_collected(tmp_path):
+    _save_16bit(tmp_path / "deep.png", 2, 0x1234)
+    _save(tmp_path / "plain.png", _levels(2, 2))
+    remarks = read_folders("train", [tmp_path]).remarks
+    assert remarks == [f"{tmp_path / 'deep.png'}: 16-bit colour was reduced to 8 bits"]
+
+
+@pytest.mark.parametrize("expected", [1, 3])
+def test_a_wrong_count_is_refused(tmp_path, expected):
+    for name in "ab":
+        _save(tmp_path / f"{name}.png", _levels(2, 2))
+    with pytest.raises(DataError, match=rf"{tmp_path}: 2 pictures, but set5 has {expected}"):
+        read_folders("set5", [tmp_path], expected=expected)
+    assert len(read_folders("set5", [tmp_path], expected=2).images) == 2
+
+
+def test_the_count_is_of_all_folders_together(tmp_path):
+    for folder in "xy":
+        _save(tmp_path / folder / f"{folder}.png", _levels(2, 2))
+    folders = [tmp_path / "x", tmp_path / "y"]
+    assert len(read_folders("train", folders, expected=2).images) == 2
+    with pytest.raises(DataError, match=r"x and .*y: 2 pictures, but train has 1"):
+        read_folders("train", folders, expected=1)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"gone: no such folder"):
+        read_folders("val", [tmp_path / "gone"])
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"no pictures in it \(looked for bmp jpeg jpg png"):
+        read_folders("val", [tmp_path])
+
+
+def test_one_empty_folder_of_two_is_refused(tmp_path):
+    _save(tmp_path / "full" / "a.png", _levels(2, 2))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: no pictures in it"):
+        read_folders("val", [tmp_path / "full", tmp_path / "empty"])
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
+    _save(tmp_path / "a.png", _levels(2, 2))
+    with pytest.raises(DataError, match=r"a\.png: is a file; a folder"):
+        read_folders("val", [tmp_path / "a.png"])
+
+
+def test_an_unreadable_file_is_named(tmp_path):
+    _save(tmp_path / "a.png", _levels(2, 2))
+    (tmp_path / "b.png").write_text("no picture")
+    with pytest.raises(DataError, match=r"b\.png: not a picture"):
+        read_folders("val", [tmp_path])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_digest_is_of_the_pixels_and_not_of_the_file(tmp_path, channels):
+    levels = _levels(6, 7, channels)
+    for ending in ("png", "bmp", "tif"):
+        _save(tmp_path / ending / f"{ending}.{ending}", levels)
+    digests = {read_folders("a", [tmp_path / e]).digest for e in ("png", "bmp", "tif")}
+    assert len(digests) == 1
+    levels[3, 4, 0] ^= 1  # one level in one pixel
+    _save(tmp_path / "other" / "png.png", levels)
+    assert read_folders("a", [tmp_path / "other"]).digest not in digests
+
+
+def test_the_digest_knows_the_shape():
+    image = np.zeros((4, 6, 1), np.float32)
+    others = [image.reshape(6, 4, 1), image.reshape(4, 2, 3), image.reshape(2, 12, 1)]
+    assert len({pixels_digest(x) for x in [image, *others]}) == 4
+
+
+def test_the_digest_tells_8_bits_from_16():
+    image = np.full((2, 2, 1), np.float32(0.5))
+    eight = np.full((2, 2, 1), np.float32(128) / np.float32(255))
+    assert pixels_digest(image) != pixels_digest(eight)
+
+
+def test_names_and_order_do_not_enter_a_sets_digest():
+    a, b = (_levels(3, 3, seed=i) / np.float32(255) for i in range(2))
+    digest = ImageSet("one", {"a": a, "b": b}).digest
+    assert ImageSet("two", {"x": b, "y": a}).digest == digest
+    assert ImageSet("one", {"a": a}).digest != digest
+    assert ImageSet("one", {"a": a, "b": a}).digest != digest
+
+
+def test_each_images_digest_stands_under_its_name():
+    a, b = (_levels(3, 3, seed=i) / np.float32(255) for i in range(2))
+    digests = ImageSet("s", {"a": a, "b": b, "again": a}).pixel_digests
+    assert digests["a"] == digests["again"] == pixels_digest(a)
+    assert digests["b"] == pixels_digest(b) != digests["a"]

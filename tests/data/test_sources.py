@@ -1,0 +1,230 @@
+"""Training, validation and benchmark images as the options load them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from srexp.config.compose import compose
+from srexp.config.settings import build_option
+from srexp.data import sources
+from srexp.data.sets import DataError
+from srexp.data.sources import Folder, FolderBenchmark, Photos, read_photos
+from srexp.images.io import list_images
+from srexp.options import OptionError
+
+
+def _fill(folder, names, size=(4, 4), first=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        level = first + sum(map(ord, name)) % 200
+        Image.fromarray(np.full((*size, 3), level, np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def _folder(train_dir, **changes):
+    values = {
+        "prepare": "native",
+        "prepare_size": 16,
+        "val_dir": None,
+        "val_fraction": 0.1,
+        "split_seed": 0,
+        "expected_images": None,
+    }
+    train_dir = train_dir if isinstance(train_dir, list) else str(train_dir)
+    return Folder(train_dir=train_dir, **(values | changes))
+
+
+NAMES = [f"p{i:02}" for i in range(20)]
+
+
+def _split(folder, **changes):
+    train, val = _folder(folder, **changes).load()
+    return list(train.images), list(val.images)
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.1, 2), (0.3, 6), (0.01, 1), (0.9, 18)])
+def test_a_split_is_disjoint_and_complete(tmp_path, fraction, count):
+    train, val = _split(_fill(tmp_path / "x", NAMES), val_fraction=fraction)
+    assert len(val) == count
+    assert sorted(train + val) == NAMES
+    assert (sorted(train), sorted(val)) == (train, val)
+
+
+def test_images_keep_their_names_in_a_split(tmp_path):
+    train, val = _folder(_fill(tmp_path / "x", NAMES)).load()
+    assert (train.name, val.name) == ("train", "val")
+    for images in (train, val):
+        for name, image in images.images.items():
+            level = sum(map(ord, name)) % 200
+            np.testing.assert_allclose(image * 255, level, atol=1e-4)
+
+
+def test_a_split_is_decided_by_its_seed_alone(tmp_path):
+    there = _fill(tmp_path / "there", NAMES)
+    backwards = _fill(tmp_path / "elsewhere", NAMES[::-1])
+    assert _split(there) == _split(there) == _split(backwards)
+    splits = {tuple(_split(there, split_seed=seed)[1]) for seed in range(8)}
+    assert len(splits) > 4
+
+
+def test_of_two_pictures_one_is_for_validation(tmp_path):
+    train, val = _split(_fill(tmp_path / "x", ["a", "b"]), val_fraction=0.9)
+    assert len(train) == len(val) == 1
+
+
+def test_one_picture_cannot_be_split(tmp_path):
+    with pytest.raises(DataError, match="one picture cannot be split"):
+        _folder(_fill(tmp_path / "x", ["a"])).load()
+
+
+def test_one_picture_is_enough_beside_a_folder_for_validation(tmp_path):
+    val_dir = _fill(tmp_path / "v", ["c", "b"])
+    train, val = _split(_fill(tmp_path / "x", ["a"]), val_dir=str(val_dir))
+    assert (train, val) == (["a"], ["b", "c"])
+
+
+def test_several_folders_are_one_set(tmp_path):
+    folders = [_fill(tmp_path / "x", NAMES[:3]), _fill(tmp_path / "y", NAMES[3:5])]
+    train, val = _split([str(f) for f in folders], expected_images=5)
+    assert sorted(train + val) == NAMES[:5]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone", r"data\.train_dir: .*gone: no such folder"),
+        ("empty", r"data\.train_dir: .*empty: no pictures in it"),
+        ("x/a.png", r"data\.train_dir: .*a\.png: is a file"),
+    ],
+)
+def test_a_train_dir_without_pictures_is_refused(tmp_path, name, message):
+    _fill(tmp_path / "x", ["a"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=message) as error:
+        _folder(tmp_path / name).load()
+    assert error.value.key == "train_dir"
+
+
+def test_a_missing_val_dir_is_refused_under_its_own_key(tmp_path):
+    with pytest.raises(DataError, match=r"data\.val_dir: .*gone: no such folder") as error:
+        _folder(_fill(tmp_path / "x", ["a"]), val_dir=str(tmp_path / "gone")).load()
+    assert error.value.key == "val_dir"
+
+
+def test_a_wrong_count_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"2 pictures, but train has 91"):
+        _folder(_fill(tmp_path / "x", ["a", "b"]), expected_images=91).load()
+
+
+@pytest.mark.parametrize("train_dir", [None, [], 7])
+def test_a_train_dir_must_be_named(train_dir):
+    with pytest.raises(OptionError, match=r"train_dir=.*must name a folder"):
+        Folder(
+            train_dir=train_dir, val_dir=None, val_fraction=0.1, split_seed=0,
+            expected_images=None, prepare="native", prepare_size=16,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("fraction", [0, 0.95])
+def test_a_fraction_that_leaves_nothing_is_refused(tmp_path, fraction):
+    with pytest.raises(OptionError, match="val_fraction"):
+        _folder(tmp_path, val_fraction=fraction)
+
+
+def test_both_sets_are_prepared(tmp_path):
+    train_dir, val_dir = (
+        _fill(tmp_path / "x", ["a"], (20, 40)),
+        _fill(tmp_path / "v", ["b"], (40, 20)),
+    )
+    train, val = _folder(
+        train_dir, val_dir=str(val_dir), prepare="white_square", prepare_size=40
+    ).load()
+    a, b = train.images["a"], val.images["b"]
+    assert a.shape == b.shape == (40, 40, 3)
+    np.testing.assert_array_equal(a[[0, 9, 30, 39]], 1)
+    np.testing.assert_allclose(a[10:30] * 255, ord("a"), atol=1e-4)
+    np.testing.assert_array_equal(b[:, [0, 9, 30, 39]], 1)
+    np.testing.assert_allclose(b[:, 10:30] * 255, ord("b"), atol=1e-4)
+
+
+def test_photographs_are_those_of_scikit_image():
+    images = read_photos("photos", ["chelsea", "astronaut"])
+    assert list(images.images) == ["chelsea", "astronaut"]
+    for name in images.images:
+        pixels = getattr(skimage.data, name)()
+        np.testing.assert_array_equal(images.images[name], pixels / np.float32(255))
+
+
+def test_every_photograph_is_there_and_in_colour():
+    images = read_photos("all", sources.PHOTOS).images
+    assert len(images) == 9
+    for image in images.values():
+        assert min(image.shape[:2]) >= 300
+        assert image.shape[2] == 3
+        assert np.ptp(image[..., 0] - image[..., 2]) > 0.1  # not grey in disguise
+
+
+def test_a_photograph_that_is_no_longer_shipped_is_named(monkeypatch):
+    monkeypatch.setitem(sources.PHOTOS, "rocket", ("skimage", "data/no_such_file.jpg"))
+    with pytest.raises(DataError, match="photograph rocket: skimage is not installed or no longer"):
+        read_photos("train", ["chelsea", "rocket"])
+    monkeypatch.setitem(sources.PHOTOS, "rocket", ("no_such_package_at_all", "x.jpg"))
+    with pytest.raises(DataError, match="photograph rocket: no_such_package_at_all"):
+        read_photos("train", ["rocket"])
+
+
+def test_the_splits_that_ship_share_no_scene():
+    config = compose("train")
+    data = build_option("data", config["data"], "data")
+    benchmark = build_option("benchmark", config["benchmark"]["photos"], "benchmark.photos")
+    sets = [set(data.train), set(data.val), set(benchmark.photos)]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == len(sources.PHOTOS)
+    stereo = {"motorcycle_left", "motorcycle_right"}  # one scene, seen twice
+    assert sum(bool(names & stereo) for names in sets) == 1
+
+
+def test_photos_reads_the_named_ones():
+    data = Photos(train=["coffee"], val=["chelsea"], prepare="center_crop", prepare_size=16)
+    train, val = data.load()
+    assert (list(train.images), list(val.images)) == (["coffee"], ["chelsea"])
+    coffee = skimage.data.coffee()  # 400 x 600
+    middle = coffee[192:208, 292:308] / np.float32(255)
+    np.testing.assert_array_equal(train.images["coffee"], middle)
+
+
+def test_unknown_and_missing_photographs_are_refused():
+    with pytest.raises(OptionError, match="did you mean coffee"):
+        Photos(train=["cofee"], val=["chelsea"], prepare="native", prepare_size=16)
+    with pytest.raises(OptionError, match="at least one photograph"):
+        Photos(train=["coffee"], val=[], prepare="native", prepare_size=16)
+
+
+def test_a_benchmark_says_when_its_content_is_not_the_published_one(tmp_path):
+    folder = _fill(tmp_path / "x", ["a", "b"])
+    known = FolderBenchmark(dir=str(folder), expected_images=2, expected_digest=None).load("mine")
+    assert (known.name, known.remarks) == ("mine", [])
+    same = FolderBenchmark(dir=str(folder), expected_images=2, expected_digest=known.digest)
+    assert same.load("mine").remarks == []
+    _fill(folder, ["b"], first=1)
+    (remark,) = same.load("mine").remarks
+    assert "does not hold the published mine" in remark
+    assert known.digest in remark
+
+
+def test_a_benchmark_that_cannot_be_read_is_named(tmp_path):
+    gone = FolderBenchmark(dir=str(tmp_path / "gone"), expected_images=5, expected_digest=None)
+    with pytest.raises(DataError, match=r"benchmark\.set5\.dir: .*gone: no such folder"):
+        gone.load("set5")
+    with pytest.raises(OptionError, match="dir=null: must name a folder"):
+        FolderBenchmark(dir=None, expected_images=None, expected_digest=None)
+
+
+@pytest.mark.parametrize(("name", "count"), [("t91", 91), ("bsds200", 200)])
+def test_the_counts_that_ship_are_those_of_the_sets(shared_data, name, count):
+    config = compose("train", [f"data={name}", f"paths.data_dir={shared_data}"])
+    data = build_option("data", config["data"], "data")
+    assert data.train_dir == [str(shared_data / name)]
+    assert data.expected_images == len(list_images(shared_data / name)) == count

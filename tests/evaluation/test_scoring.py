@@ -1,0 +1,223 @@
+"""Tasks, reports and their digests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from srexp.data.sets import DataError, ImageSet
+from srexp.degradations.base import Degradation
+from srexp.degradations.downscale import Downscale
+from srexp.evaluation.scoring import ImageResult, NotFinite, Report, Score, Task, evaluate
+from srexp.images.quantize import from_uint8, unpack
+from srexp.images.resize import resize_matlab
+from srexp.models.resampler import Resampler
+from srexp.models.upscaler import Upscaler
+from srexp.protocol import Protocol
+
+X2 = Downscale(scale=2, interpolation="bicubic", engine="matlab", antialias=True)
+PAPER = Protocol(degrade="y", lr_8bit=False, compare="y", border=None)
+RGB = Protocol(degrade="rgb", lr_8bit=True, compare="rgb", border=None)
+
+
+def _noise(height, width, seed, channels=1):
+    levels = np.random.default_rng(seed).integers(40, 200, (height, width, channels), np.uint8)
+    return from_uint8(levels)
+
+
+def _set(name="mine", **images):
+    return ImageSet(name, images or {"a": _noise(20, 20, 0), "b": _noise(22, 24, 1)})
+
+
+def _task(images=None, degradation=X2, protocol=PAPER, seed=0):
+    return Task(images or _set(), degradation, "y_paper", protocol, seed)
+
+
+def _truth_plus(task, differences):
+    """An upscaler that knows each HR image by the size of its LR, and misses it by so much."""
+    by_shape = {case.lr.shape: (unpack(case.hr), differences[case.name]) for case in task.cases}
+
+    def upscale(lr, *, eight_bit):
+        hr, difference = by_shape[lr.shape]
+        return hr + np.float32(difference / 255)
+
+    return upscale
+
+
+def test_known_errors_give_known_scores():
+    task = _task()
+    report = evaluate(task, _truth_plus(task, {"a": 1, "b": 5}), method="oracle")
+    assert [row.image for row in report.rows] == ["a", "b"]
+    for row, difference in zip(report.rows, (1, 5), strict=True):
+        assert row.score.psnr == pytest.approx(20 * math.log10(255 / difference), abs=1e-9)
+    mean = 20 * math.log10(255) - 10 * math.log10(5)  # (0 + 20 log10 5) / 2
+    assert report.mean(lambda r: r.score.psnr) == pytest.approx(mean, abs=1e-9)
+
+
+def test_the_baseline_is_bicubic_there_and_back():
+    task = _task()
+    case = task.cases[1]
+    image = task.images.images["b"]
+    lr = resize_matlab(image, (11, 12))
+    back = np.clip(np.floor(resize_matlab(lr, (22, 24)) * 255.0 + 0.5), 0, 255)
+    np.testing.assert_array_equal(unpack(case.hr), image)
+    np.testing.assert_allclose(unpack(case.lr), lr, atol=1e-6)
+    np.testing.assert_allclose(unpack(case.bicubic) * 255, back, atol=1e-4)
+    error = (back - image * 255.0)[2:-2, 2:-2]
+    expected = 10 * math.log10(255**2 / np.mean(error**2))
+    assert case.bicubic_score.psnr == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("protocol", [PAPER, RGB])
+@pytest.mark.parametrize("engine", ["matlab", "pillow"])
+def test_bicubic_gains_nothing_over_bicubic(engine, protocol):
+    degradation = replace(X2, engine=engine)
+    task = _task(_set(a=_noise(21, 23, 0, 3), b=_noise(18, 18, 1, 3)), degradation, protocol)
+    upscaler = Upscaler(Resampler(interpolation="bicubic"), degradation, channels=3)
+    report = evaluate(task, upscaler, method="bicubic")
+    assert [row.gain for row in report.rows] == [0, 0]
+    assert (report.gain.mean, report.gain.n) == (0, 2)
+
+
+def test_results_are_shown_as_they_come():
+    task = _task()
+    seen = []
+    report = evaluate(
+        task,
+        _truth_plus(task, {"a": 0.6, "b": -300}),
+        method="oracle",
+        see=lambda row, case, sr: seen.append((row, case, sr)),
+    )
+    assert [row for row, _, _ in seen] == report.rows
+    assert [case for _, case, _ in seen] == task.cases
+    # What is shown was rounded and clipped, like what was scored.
+    np.testing.assert_allclose(seen[0][2] * 255, unpack(task.cases[0].hr) * 255 + 1, atol=1e-3)
+    np.testing.assert_array_equal(seen[1][2], 0)
+
+
+def test_an_image_with_an_infinite_psnr_is_left_out_for_every_method():
+    # bicubic restores a flat image; the oracle restores b: both go, from every mean.
+    images = _set(a=_noise(20, 20, 0), flat=np.full((26, 26, 1), np.float32(0.6)),
+                  b=_noise(22, 24, 1), c=_noise(30, 16, 2))  # fmt: skip
+    task = _task(images)
+    oracle = _truth_plus(task, {"a": 1, "flat": 2, "b": 0, "c": 4})
+    report = evaluate(task, oracle, method="oracle")
+    rows = {row.image: row for row in report.rows}
+    assert rows["flat"].bicubic == Score(math.inf, 1.0)
+    assert rows["b"].score == Score(math.inf, 1.0)
+    assert report.infinite == ["flat", "b"]
+    assert [row.image for row in report.counted] == ["a", "c"]
+    counted = [rows["a"], rows["c"]]
+    metrics = report.metrics()
+    for key, quantity in {
+        "psnr": lambda r: r.score.psnr,
+        "ssim": lambda r: r.score.ssim,
+        "psnr_bicubic": lambda r: r.bicubic.psnr,
+        "ssim_bicubic": lambda r: r.bicubic.ssim,
+        "psnr_gain": lambda r: r.score.psnr - r.bicubic.psnr,
+        "ssim_gain": lambda r: r.score.ssim - r.bicubic.ssim,
+    }.items():
+        expected = sum(quantity(row) for row in counted) / 2
+        assert metrics[f"mine_x2/y_paper/{key}"] == pytest.approx(expected, abs=1e-12)
+    gains = [row.gain for row in counted]
+    low, high = scipy.stats.t.interval(0.95, 1, np.mean(gains), scipy.stats.sem(gains))
+    assert metrics["mine_x2/y_paper/psnr_gain_low"] == pytest.approx(low, abs=1e-9)
+    assert metrics["mine_x2/y_paper/psnr_gain_high"] == pytest.approx(high, abs=1e-9)
+    assert len(metrics) == 8
+
+
+def _report(*rows):
+    results = [ImageResult(n, Score(p, 0.9), Score(b, 0.8)) for n, p, b in rows]
+    return Report(_task(), results, "method", "")
+
+
+def test_with_no_finite_image_there_is_no_mean():
+    report = _report(("a", math.inf, 30.0), ("b", math.inf, math.inf))
+    assert math.isnan(report.mean(lambda r: r.score.psnr))
+    assert math.isnan(report.mean(lambda r: r.score.ssim))
+    assert report.gain.n == 0
+    assert report.metrics() == {}
+    assert report.infinite == ["a", "b"]
+
+
+def test_one_image_has_means_and_no_interval():
+    metrics = _report(("a", 33.0, 30.0)).metrics()
+    assert metrics["mine_x2/y_paper/psnr_gain"] == 3
+    assert not [key for key in metrics if key.endswith(("low", "high"))]
+
+
+@dataclass(kw_only=True)
+class Noisy(Degradation):
+    """A degradation whose seed matters."""
+
+    random = True
+
+    def __call__(self, hr, *, seed, eight_bit=False):
+        small = hr[:: self.scale, :: self.scale]
+        return small + np.random.default_rng(seed).normal(0, 0.1, small.shape).astype(np.float32)
+
+    @property
+    def label(self):
+        return "noisy"
+
+
+def test_digests_change_with_what_a_score_belongs_to():
+    image = {"a": _noise(20, 20, 0), "b": _noise(22, 24, 1)}
+    other = {"a": _noise(20, 20, 0), "b": _noise(22, 24, 2)}
+    tasks = [
+        _task(),
+        _task(_set(**other)),
+        _task(_set(a=image["a"])),
+        *(_task(degradation=replace(X2, **c)) for c in (
+            {"scale": 3}, {"interpolation": "bilinear"}, {"engine": "pillow"},
+            {"antialias": False})),
+        *(_task(protocol=replace(PAPER, **c)) for c in (
+            {"degrade": "rgb"}, {"lr_8bit": True}, {"compare": "rgb"}, {"border": 0})),
+    ]  # fmt: skip
+    assert len({task.digest for task in tasks}) == len(tasks)
+
+
+def test_digests_do_not_change_with_anything_else():
+    first = _task().digest
+    assert _task(_set("renamed", x=_noise(22, 24, 1), y=_noise(20, 20, 0))).digest == first
+    assert _task(seed=7).digest == first
+
+
+def test_the_seed_counts_where_something_is_random():
+    noisy = Noisy(scale=2, interpolation="bicubic", engine="matlab")
+    tasks = [_task(degradation=noisy, seed=seed) for seed in (0, 1)]
+    assert tasks[0].digest != tasks[1].digest
+    assert _task(degradation=noisy, seed=0).digest == tasks[0].digest
+    lows = [unpack(task.cases[0].lr) for task in (*tasks, _task(degradation=noisy))]
+    np.testing.assert_array_equal(lows[0], lows[2])
+    assert np.abs(lows[0] - lows[1]).max() > 0.1
+
+
+def test_a_task_is_named_by_all_three():
+    task = _task(degradation=replace(X2, scale=3))
+    assert task.key == "mine_x3/y_paper"
+    assert task.label == f"mine (2 images), x3 matlab bicubic, y_paper [{task.digest}]"
+
+
+@pytest.mark.parametrize(("scale", "least"), [(2, 16), (3, 18), (4, 20)])
+def test_images_too_small_to_be_scored_are_named_at_once(scale, least):
+    # The window of 11 pixels inside a border of `scale`, on sides that the scale divides.
+    images = _set(wide=_noise(least - 1, 40, 0), fits=_noise(least, least, 1),
+                  tall=_noise(40, least - 1, 2))  # fmt: skip
+    message = (
+        rf"below {least} pixels .* scale {scale}: wide \(40x{least - 1}\), tall \({least - 1}x40\)$"
+    )
+    with pytest.raises(DataError, match=message):
+        _task(images, replace(X2, scale=scale))
+    fitting = _task(_set(fits=images.images["fits"]), replace(X2, scale=scale))
+    assert math.isfinite(fitting.cases[0].bicubic_score.psnr)
+
+
+def test_a_network_that_returns_nan_is_refused_by_name():
+    task = _task()
+    with pytest.raises(NotFinite, match="a: "):
+        evaluate(task, _truth_plus(task, {"a": math.nan, "b": 1}), method="diverged")
