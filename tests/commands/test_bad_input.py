@@ -42,7 +42,7 @@ CASES = {
     "trainer.steps=-3": ["trainer.steps=-3", "at least 1"],
     "trainer.steps=null": ["trainer.steps"],
     "optimizer.learning_rate=nan": ["optimizer.learning_rate=nan", "greater than 0"],
-    "schedule.warmup_steps=300": ["schedule.warmup_steps=300", "fewer than"],
+    "schedule.warmup_steps=500": ["schedule.warmup_steps=500", "fewer than"],
     "color=grey": ["color=grey", "rgb or y"],
     "seed=-1": ["seed=-1"],
     "tracking.uri=mlruns": ["tracking.uri=mlruns", "sqlite:///"],
