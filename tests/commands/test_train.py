@@ -47,6 +47,13 @@ def test_nothing_lies_beside_the_output_folder(trained) -> None:
     assert sorted(path.name for path in trained.folder.iterdir()) == ["outputs", "state"]
 
 
+def test_training_learns_to_beat_bicubic_on_every_held_out_photograph(trained) -> None:
+    """A fixed seed; without learning the residual network is bicubic and gains exactly nothing."""
+    with (trained.run / "evaluations/photos_x2/rgb/final.csv").open() as file:
+        gains = {row["image"]: float(row["psnr_gain"]) for row in csv.DictReader(file)}
+    assert len(gains) == 3 and all(gain > 0.05 for gain in gains.values()), gains
+
+
 def test_metrics_agree_with_the_per_image_table(trained) -> None:
     with (trained.run / "evaluations/photos_x2/rgb/final.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -131,6 +138,7 @@ def test_mlflow_images_have_a_step_slider(trained) -> None:
         assert np.array_equal(np.asarray(picture.convert("RGB")), np.asarray(truth))
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers_other_seed_others(trained, command, tiny, tmp_path) -> None:
     again = command(tmp_path, "train", *tiny, "tracking=none")
     other_folder = tmp_path / "other"
@@ -191,6 +199,7 @@ def test_killed_then_resumed_equals_uninterrupted(
     assert steps == sorted(set(steps)), "a step twice, or out of order"
 
 
+@pytest.mark.slow
 def test_twin_is_mentioned_and_a_new_run_started(interrupted, command, tiny, tmp_path) -> None:
     first = interrupted(signal.SIGINT)
     done = command(
@@ -221,6 +230,7 @@ def test_diverging_run_names_the_step_and_is_failed(command, tiny, tmp_path) -> 
     assert "the loss of step" in done.info()["failure"]
 
 
+@pytest.mark.slow
 def test_dead_mlflow_server_hurts_nothing(command, tiny, tmp_path) -> None:
     done = command(
         tmp_path, "train", *tiny, "tracking.uri=http://127.0.0.1:9", "tracking.timeout_seconds=1"
@@ -257,6 +267,7 @@ def test_sweep_is_one_parent_with_named_children(command, tiny, tmp_path) -> Non
     assert "job 2 of 2: depth=3" in done.stdout
 
 
+@pytest.mark.slow
 def test_failing_job_does_not_end_the_sweep(command, tiny, tmp_path) -> None:
     done = command(
         tmp_path,
@@ -277,6 +288,7 @@ def test_failing_job_does_not_end_the_sweep(command, tiny, tmp_path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_folder_of_mixed_pictures_trains_and_names_what_it_skips(command, tiny, tmp_path) -> None:
     random = np.random.default_rng(0)
     pictures = tmp_path / "pictures"
@@ -301,6 +313,7 @@ def test_folder_of_mixed_pictures_trains_and_names_what_it_skips(command, tiny, 
     assert "small" in done.stdout
 
 
+@pytest.mark.slow
 def test_terminal_gets_a_bar_with_time_left(tiny, tmp_path) -> None:
     pty = pytest.importorskip("pty")
     from tests_environment import command_environment
