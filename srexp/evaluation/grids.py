@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -11,9 +13,9 @@ from srexp.images.quantize import unpack
 from srexp.images.resize import resize_pillow
 
 _GAP = 8
-_CAPTION = 40
+_CAPTION = 48
 _TITLE = 28
-_INK, _PAPER = (30, 30, 30), (250, 250, 250)
+_INK, _PAPER, _FRAME = (30, 30, 30), (250, 250, 250), (230, 40, 40)
 
 
 def error_map(image: np.ndarray, hr: np.ndarray, *, full_scale: float) -> np.ndarray:
@@ -43,14 +45,15 @@ def sample_grid(
     scale: int,
     method: str,
     title: str,
-    panel: int = 256,
+    panel: int = 320,
     crop: int = 64,
 ) -> np.ndarray:
     """Compose one image's grid.
 
-    Two rows of six panels (HR, LR enlarged by nearest neighbour, bicubic, the model, and the
-    error maps of the last two): the whole image, and the square where bicubic errs most,
-    framed in the row above.
+    Three columns, HR, bicubic and the model; below them LR (enlarged by nearest neighbour) and the
+    error maps of the two. Each panel is the whole image and under it, enlarged, the square where
+    bicubic errs most, which is framed above. About as high as wide, since that is the shape in
+    which MLflow shows pictures.
 
     Args:
         result: The scores, for the captions.
@@ -67,47 +70,65 @@ def sample_grid(
     """
     hr, low, base = unpack(case.hr), unpack(case.lr), unpack(case.bicubic)
     height, width = hr.shape[:2]
-    errors = [np.abs(image - hr).mean(axis=2) for image in (base, sr)]
+    bicubic_error = np.abs(base - hr).mean(axis=2, keepdims=True)
     # One brightness for both maps, set by bicubic, so that darker means better.
-    full_scale = max(float(np.quantile(errors[0], 0.995)), 4 / 255)
-    maps = [error_map(image, hr, full_scale=full_scale) for image in (base, sr)]
-    nearest = np.repeat(np.repeat(low, scale, axis=0), scale, axis=1)
-    panels = [hr, np.clip(nearest, 0, 1), base, sr, *maps]
-
-    side = min(crop, height, width)
-    top, left = worst_window(errors[0][..., None], side)
-    window = (slice(top, top + side), slice(left, left + side))
-    shrink = panel / max(height, width)
-    small = (max(1, round(height * shrink)), max(1, round(width * shrink)))
+    full_scale = max(float(np.quantile(bicubic_error, 0.995)), 4 / 255)
+    nearest = np.clip(np.repeat(np.repeat(low, scale, axis=0), scale, axis=1), 0, 1)
     b, s = result.bicubic, result.score
-    captions = [
-        ("HR", f"{width}x{height}"),
-        ("LR", f"{low.shape[1]}x{low.shape[0]}, x{scale}"),
-        ("bicubic", f"{b.psnr:.2f} dB, SSIM {b.ssim:.4f}"),
-        (method, f"{s.psnr:.2f} dB, SSIM {s.ssim:.4f}"),
-        ("error of bicubic", f"white: {full_scale * 255:.0f} of 255"),
-        (f"error of {method}", f"gain {result.gain:+.2f} dB"),
+    panels = [
+        [
+            _Panel(hr, "HR", f"{width}x{height}"),
+            _Panel(base, "bicubic", f"{b.psnr:.2f} dB, SSIM {b.ssim:.4f}"),
+            _Panel(sr, method, f"{s.psnr:.2f} dB, SSIM {s.ssim:.4f}"),
+        ],
+        [
+            _Panel(nearest, "LR", f"{low.shape[1]}x{low.shape[0]}, enlarged x{scale}"),
+            _Panel(
+                error_map(base, hr, full_scale=full_scale),
+                "error of bicubic",
+                f"white: {full_scale * 255:.0f} of 255",
+            ),
+            _Panel(
+                error_map(sr, hr, full_scale=full_scale),
+                f"error of {method}",
+                f"gain {result.gain:+.2f} dB",
+            ),
+        ],
     ]
-    step = panel + _GAP
+    side = min(crop, height, width)
+    top, left = worst_window(bicubic_error, side)
+    shrink = panel / max(height, width)
+    whole = (max(1, round(height * shrink)), max(1, round(width * shrink)))
+    row_height = whole[0] + _GAP + panel + _CAPTION
     canvas = Image.new(
         "RGB",
-        (_GAP + len(panels) * step, _TITLE + small[0] + 2 * _GAP + panel + _CAPTION + _GAP),
+        (_GAP + len(panels[0]) * (panel + _GAP), _TITLE + len(panels) * row_height),
         _PAPER,
     )
     draw = ImageDraw.Draw(canvas)
-    draw.text((_GAP, 6), title, _INK, font=ImageFont.load_default(15))
+    draw.text((_GAP, 6), title, _INK, font=ImageFont.load_default(13))
     zoom = max(1, panel // side)
-    for index, image in enumerate(panels):
-        x, y = _GAP + index * step, _TITLE
-        canvas.paste(to_picture(np.clip(resize_pillow(image, small, "bicubic"), 0, 1)), (x, y))
-        frame = [x + left * shrink, y + top * shrink]
-        frame += [frame[0] + side * shrink, frame[1] + side * shrink]
-        draw.rectangle(frame, outline=(230, 40, 40), width=2)
-        y += small[0] + _GAP
-        # Whole-number nearest enlargement: the viewer must see pixels, not our resampling.
-        detail = np.repeat(np.repeat(image[window], zoom, axis=0), zoom, axis=1)
-        canvas.paste(to_picture(np.clip(detail, 0, 1)), (x, y))
-        y += panel + 4
-        draw.text((x, y), captions[index][0], _INK, font=ImageFont.load_default(15))
-        draw.text((x, y + 18), captions[index][1], _INK, font=ImageFont.load_default(13))
+    for row, line in enumerate(panels):
+        for column, part in enumerate(line):
+            x, y = _GAP + column * (panel + _GAP), _TITLE + row * row_height
+            overview = resize_pillow(part.image, whole, "bicubic")
+            canvas.paste(to_picture(np.clip(overview, 0, 1)), (x, y))
+            corner = (x + left * shrink, y + top * shrink)
+            frame = (*corner, corner[0] + side * shrink, corner[1] + side * shrink)
+            draw.rectangle(frame, outline=_FRAME, width=2)
+            y += whole[0] + _GAP
+            # Whole-number enlargement: the viewer must see pixels, not our resampling.
+            detail = part.image[top : top + side, left : left + side]
+            detail = np.repeat(np.repeat(detail, zoom, axis=0), zoom, axis=1)
+            canvas.paste(to_picture(np.clip(detail, 0, 1)), (x, y))
+            y += panel + 2
+            draw.text((x, y), part.name, _INK, font=ImageFont.load_default(15))
+            draw.text((x, y + 18), part.caption, _INK, font=ImageFont.load_default(13))
     return np.asarray(canvas)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    image: np.ndarray
+    name: str
+    caption: str
