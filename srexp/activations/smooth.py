@@ -36,24 +36,12 @@ class SELU(Activation, name="selu"):
 
 @dataclass(kw_only=True)
 class GELU(Activation, name="gelu"):
-    """x times the normal distribution function of x. Hendrycks and Gimpel, 2016.
-
-    Attributes:
-        approximate: Use the paper's tanh formula instead of the error function.
-    """
-
-    approximate: bool
+    """x times the normal distribution function of x. Hendrycks and Gimpel, 2016."""
 
     def build(self) -> keras.layers.Layer:
-        import functools
-
         import keras
 
-        return keras.layers.Activation(
-            functools.partial(keras.activations.gelu, approximate=True)
-            if self.approximate
-            else "gelu"
-        )
+        return keras.layers.Activation("gelu")
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.errors import HydraException
@@ -55,17 +55,13 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     guard = Guard(task)
     main = hydra.main(config_path=str(conf_dir()), config_name=command, version_base="1.3")
     try:
-        try:
-            main(guard)()
-        finally:
-            remove_unused_sweep()
-        if guard.failure is not None:
-            raise guard.failure
+        main(guard)()
     except (OptionError, RunError, CheckpointError) as error:
         fail(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        # Composing failed: nothing of ours has run yet, and Hydra raises ValueError too.
         fail(readable(error, known_keys(command)))
-    except CommandFailed as error:
+    except CommandFailed as error:  # of a sweep
         fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 130)
@@ -73,6 +69,21 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
         if not isinstance(error, (PermissionError, FileExistsError, NotADirectoryError)):
             raise
         fail(f"{error.filename}: cannot be written ({error.strerror})")
+    finally:
+        remove_unused_sweep()
+    if guard.failure is not None:
+        _explain(guard.failure)
+
+
+def _explain(failure: Exception) -> NoReturn:
+    """What a task raised: a line and an exit code where the user can mend it."""
+    if isinstance(failure, (OptionError, RunError, CheckpointError)):
+        fail(str(failure))
+    if isinstance(failure, CommandFailed):
+        fail(str(failure), failure.exit_code)
+    if isinstance(failure, OSError) and failure.filename is not None:
+        fail(f"{failure.filename}: {failure.strerror}", 1)
+    raise failure
 
 
 def _compose_once() -> None:

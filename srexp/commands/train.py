@@ -14,7 +14,7 @@ from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
 from srexp.commands.quiet import quiet_import
 from srexp.config.resume import resumed
-from srexp.config.settings import config_digest, experiment_of, flatten, plain
+from srexp.config.settings import absolute_paths, config_digest, experiment_of, flatten, plain
 from srexp.tracking.record import RunFolder, environment, find_run, remember_store, runs, write_json
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
         OptionError, RunError: Bad input; nothing was made.
         CommandFailed: Training failed or was stopped; the run says so.
     """
-    values = plain(config)
+    values = absolute_paths(plain(config))
     run: RunFolder | None = None
     if values["resume"] is not None:
         run, values = _open_resumed(config, values)
@@ -79,7 +79,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
                 return None
             digest = config_digest(values)
             if run is None:
-                _mention_twin(console, experiment, digest)
+                _mention_twin(console, experiment, digest, materials.train.digest)
                 run = RunFolder.create(
                     experiment.paths.output_dir,
                     f"{experiment.model.name}-x{experiment.degradation.scale}",
@@ -230,9 +230,10 @@ def _same_images(run: RunFolder, digest: str) -> None:
         )
 
 
-def _mention_twin(console: Console, experiment: Experiment, digest: str) -> None:
+def _mention_twin(console: Console, experiment: Experiment, digest: str, images: str) -> None:
     for other in reversed(runs(experiment.paths.output_dir)):
-        if other.info.get("config_digest") == digest and other.info["status"] != "FINISHED":
+        same = (other.info.get("config_digest"), other.info.get("train_digest")) == (digest, images)
+        if same and other.info["status"] != "FINISHED":
             state = "is running now" if other.alive else "was not finished"
             console.print(
                 f"note: run {other.id} with the same configuration {state}"
@@ -279,7 +280,7 @@ def _start_view(
         timeout_seconds=tracking.timeout_seconds,
         run_id=before.get("run_id") if same else None,
         parent_run_id=job.parent_run_id if job else None,
-        sent_step=before.get("sent_step", -1) if same else -1,
+        sent=before.get("sent", {}) if same else {},
         tags={
             "mlflow.source.name": "srexp train",
             "mlflow.source.type": "LOCAL",
@@ -303,10 +304,10 @@ def _start_view(
                 "uri": uri,
                 "experiment_id": experiment_id,
                 "run_id": run_id,
-                "sent_step": target.sent_step,
+                "sent": target.sent,
             }
         ),
-        sent=lambda step: run.update(mlflow={**run.info["mlflow"], "sent_step": step}),
+        sent=lambda sent: run.update(mlflow={**run.info["mlflow"], "sent": sent}),
     )
     view.start()
     for name in ("config.yaml", "config.json", "environment.json"):

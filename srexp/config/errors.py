@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
+from srexp.config.compose import conf_dir
+
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
@@ -28,7 +30,7 @@ def readable(error: BaseException, known_keys: Iterable[str]) -> str:
     """
     texts = [str(link) for link in _chain(error) if str(link).strip()]
     for text in texts:
-        for rule in (_unknown_key, _unknown_option, _unknown_group, _needs_choice):
+        for rule in (_unknown_key, _unknown_option, _unknown_group, _no_option, _needs_choice):
             message = rule(text, list(known_keys))
             if message:
                 return message
@@ -51,24 +53,38 @@ def _unknown_key(text: str, known: list[str]) -> str | None:
 
 
 def _unknown_option(text: str, known: list[str]) -> str | None:
-    match = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    match = re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text)
     if match is None:
         return None
     group, option = match[1], match[2]
     listed = re.search(r"Available options in '[^']*':\n((?:\t\S+\n?)+)", text)
-    options = listed[1].split() if listed else []
+    if listed:
+        options = listed[1].split()
+    else:  # one of several, as in benchmark=[set5,set144]: Hydra lists none
+        options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
     available = f" (there are {', '.join(options)})" if options else ""
     return f"{group}={option}: no such option{_suggest(option, options)}{available}"
 
 
 def _unknown_group(text: str, known: list[str]) -> str | None:
     match = re.search(
-        r"Could not override '([^'@]+)(?:@[^']*)?'\.\s*\n?No match in the defaults", text
+        r"Could not override '([^'@]+)(@[^']*)?'\.\s*\n?No match in the defaults", text
     )
     if match is None:
         return None
     tops = sorted({key.split(".")[0] for key in known})
+    if match[1] in tops:  # an option's own YAML overrides a group of another command
+        return (
+            f"{match[1]}: an option that was chosen sets this group, which the command does not "
+            "have; to score a trained network, name its run (run=RUN)"
+        )
     return f"{match[1]}: no such group or key{_suggest(match[1], tops)}"
+
+
+def _no_option(text: str, known: list[str]) -> str | None:
+    if "Config group override must be a string or a list" not in text:
+        return None
+    return "a group was given something that is no option of it, such as null; choose one by name"
 
 
 def _needs_choice(text: str, known: list[str]) -> str | None:

@@ -47,6 +47,8 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
             asked, before = flat_asked.get(name), flat_before.get(name)
             if asked == before and name != "resume":
                 continue
+            if name == "schedule.steps" and key != name:
+                continue  # it follows trainer.steps in a new run; here it stays as it was
             if not any(name == k or name.startswith(f"{k}.") for k in MAY_CHANGE):
                 raise OptionError(
                     f"{name}={asked}: run {run.id} began with {before}, and changing it would "
@@ -54,6 +56,9 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
                 )
             OmegaConf.update(merged, name, asked, force_add=True)
     values: dict[str, Any] = OmegaConf.to_container(merged)  # type: ignore[assignment]
+    if any(override.split("=", 1)[0] == "tracking" for override in overrides):
+        values["tracking"] = composed["tracking"]  # another option has other keys
+    values = _moved(values, stored["paths"]["data_dir"], values["paths"]["data_dir"])
     done = int(run.info.get("progress", {}).get("step", 0))
     if values["trainer"]["steps"] < done:
         raise OptionError(
@@ -68,3 +73,14 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
     if run.alive:
         raise OptionError(f"resume={run.id}: it is running now (process {run.info['pid']})")
     return values
+
+
+def _moved(value: Any, before: str, now: str) -> Any:
+    """The same data with every path in the folder `before` in the folder `now`."""
+    if isinstance(value, dict):
+        return {key: _moved(item, before, now) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, before, now) for item in value]
+    if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
+        return now + value[len(before) :]
+    return value

@@ -181,6 +181,31 @@ def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     return _settings(EvaluateSettings, config)  # type: ignore[no-any-return]
 
 
+def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The same configuration with every folder absolute, to be found again from anywhere."""
+
+    def absolute(value: Any) -> Any:
+        if isinstance(value, list):
+            return [absolute(item) for item in value]
+        return os.path.abspath(Path(value).expanduser()) if isinstance(value, str) else value
+
+    def walk(node: dict[str, Any], prefix: str) -> dict[str, Any]:
+        return {
+            key: walk(value, f"{prefix}{key}.")
+            if isinstance(value, dict)
+            else absolute(value)
+            if _is_folder(f"{prefix}{key}")
+            else value
+            for key, value in node.items()
+        }
+
+    return walk(config, "")
+
+
+def _is_folder(key: str) -> bool:
+    return key.startswith("paths.") or key.rsplit(".", 1)[-1] in ("train_dir", "val_dir", "dir")
+
+
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested keys as dotted ones."""
     flat: dict[str, Any] = {}
@@ -193,11 +218,16 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def config_digest(config: dict[str, Any]) -> str:
-    """Equal for configurations that give the same result; see `WITHOUT_EFFECT`."""
+    """Equal for configurations that give the same result from the same images.
+
+    Without the keys `WITHOUT_EFFECT`, and without the folders that hold images: the images'
+    content has a digest of its own, wherever they lie.
+    """
     return digest(
         {
             key: value
             for key, value in flatten(config).items()
-            if not any(key == k or key.startswith(f"{k}.") for k in WITHOUT_EFFECT)
+            if not _is_folder(key)
+            and not any(key == k or key.startswith(f"{k}.") for k in WITHOUT_EFFECT)
         }
     )

@@ -58,7 +58,10 @@ class Deconv(PreUpsampling, name="deconv"):
 
         low, high = self.value_range
         inputs = keras.Input((None, None, channels))
-        image = keras.layers.Rescaling(high - low, low, name="to_value_range")(inputs)
+        # In mixed precision the image itself stays in float32: float16 has too few digits for it.
+        image = keras.layers.Rescaling(high - low, low, dtype="float32", name="to_value_range")(
+            inputs
+        )
         x = image
         for index in range(self.depth - 1):
             x = keras.layers.Conv2DTranspose(
@@ -78,7 +81,7 @@ class Deconv(PreUpsampling, name="deconv"):
             name=f"deconv_{self.depth}",
         )(x)
         if self.residual:
-            x = keras.layers.Add()([image, x])
+            x = keras.layers.Add(dtype="float32")([image, x])
         outputs = keras.layers.Rescaling(
             1 / (high - low), -low / (high - low), dtype="float32", name="to_unit_range"
         )(x)

@@ -36,7 +36,7 @@ class Target:
         timeout_seconds: Of one request.
         run_id: To go on with an existing MLflow run; None for a new one.
         parent_run_id: Of a sweep's parent run.
-        sent_step: Points up to this step were sent before and are not sent again.
+        sent: Metric or picture -> the last step that was sent before; not sent again.
     """
 
     uri: str
@@ -46,7 +46,7 @@ class Target:
     timeout_seconds: int
     run_id: str | None = None
     parent_run_id: str | None = None
-    sent_step: int = -1
+    sent: dict[str, int] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -140,19 +140,20 @@ class MlflowView(threading.Thread):
         target: Target,
         params: dict[str, Any],
         announce: Callable[[str, str], None],
-        sent: Callable[[int], None],
+        sent: Callable[[dict[str, int]], None],
     ) -> None:
         """Args:
         target: Where to.
         params: Flattened configuration.
         announce: Called in the thread with experiment id and run id.
-        sent: Called in the thread with the step up to which metrics have been sent.
+        sent: Called in the thread with `Target.sent` as it is after each batch of metrics.
         """
         super().__init__(name="mlflow-writer", daemon=True)
         self.target = target
         self.params = {key: str(value)[:_PARAM_LENGTH] for key, value in params.items()}
         self.announce = announce
-        self.sent = sent
+        self._tell_sent = sent
+        self._sent = dict(target.sent)
         self.error: str | None = None
         self.unsent = 0
         self.run_id: str | None = None
@@ -160,8 +161,10 @@ class MlflowView(threading.Thread):
 
     def metrics(self, point: dict[str, Any]) -> None:
         """Queue one point of `metrics.jsonl`."""
-        if point["step"] > self.target.sent_step:
-            self._items.put(("metrics", (point,)))
+        before = self.target.sent
+        new = {k: v for k, v in point["metrics"].items() if point["step"] > before.get(k, -1)}
+        if new:
+            self._items.put(("metrics", ({**point, "metrics": new},)))
 
     def tags(self, tags: dict[str, str]) -> None:
         """Queue tags."""
@@ -169,7 +172,7 @@ class MlflowView(threading.Thread):
 
     def image(self, path: Path, key: str, step: int) -> None:
         """Queue a picture file; one key a sample, so that the UI's step slider works."""
-        if step > self.target.sent_step:
+        if step > self.target.sent.get(f"image {key}", -1):
             self._items.put(("image", (path, key, step)))
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
@@ -250,6 +253,7 @@ class MlflowView(threading.Thread):
                 path, key, step = arguments
                 with Image.open(path) as picture:
                     client.log_image(self.run_id, picture.convert("RGB"), key=key, step=step)
+                self._sent[f"image {key}"] = step
             elif kind == "artifact":
                 client.log_artifact(self.run_id, str(arguments[0]), arguments[1])
             elif kind == "end":
@@ -265,7 +269,8 @@ class MlflowView(threading.Thread):
         ]
         for start in range(0, len(metrics), _METRICS_A_BATCH):
             client.log_batch(self.run_id, metrics=metrics[start : start + _METRICS_A_BATCH])
-        self.sent(points[-1]["step"])
+        self._sent.update({key: point["step"] for point in points for key in point["metrics"]})
+        self._tell_sent(dict(self._sent))
 
     def _fail(self, error: BaseException) -> None:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -19,6 +19,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -51,6 +52,8 @@ class RunFolder:
     def __init__(self, folder: Path, info: dict[str, Any]) -> None:
         self.folder = folder
         self.info = info
+        # Training and the thread that writes to MLflow both note how far they are.
+        self._lock = threading.Lock()
 
     @classmethod
     def create(
@@ -125,8 +128,9 @@ class RunFolder:
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
-        self.info.update(info)
-        write_json(self.folder / "run.json", self.info)
+        with self._lock:
+            self.info.update(info)
+            write_json(self.folder / "run.json", self.info)
 
     def set_status(self, status: Status, **info: Any) -> None:
         """Change the status, and say which process holds the run."""

@@ -178,6 +178,8 @@ def train(
                 waited / elapsed,
             )
         )
+        if progress.step == options.steps:
+            reason = "done"  # whoever asked to stop, or the clock, came too late
         if reason == "stopped":
             keep(evaluated=False)
             break
