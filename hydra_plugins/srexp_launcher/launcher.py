@@ -56,6 +56,8 @@ class SrexpLauncher(BasicLauncher):
             del config["hydra"]
         try:
             values = plain(config)
+            if values.get("resume") is not None:
+                raise OptionError(f"resume={values['resume']}: goes on with one run, without -m")
             experiment_of(values)
         except OptionError as error:
             raise OptionError(f"{error} (in the job {' '.join(overrides)})") from None

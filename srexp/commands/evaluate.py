@@ -21,6 +21,7 @@ from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Upscaler
 from srexp.options import OptionError
 from srexp.tracking.record import RunFolder, find_run
+from srexp.training import checkpoint
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def evaluate(config: DictConfig) -> None:
     settings = evaluate_settings(values)
     run: RunFolder | None = None
     if settings.run is not None:
-        run = find_run(settings.run, settings.paths.output_dir)
+        run = find_run(str(settings.run), settings.paths.output_dir)
         _take_over(settings, run)
     sets = {name: option.load(name) for name, option in settings.benchmark.items()}
     for images in sets.values():
@@ -60,6 +61,8 @@ def evaluate(config: DictConfig) -> None:
         upscaler = Upscaler(settings.model, settings.degradation, channels=3)
         folder = settings.paths.output_dir / "evaluations"
     else:
+        # Damaged or missing: told before TensorFlow is imported.
+        checkpoint.load(run.checkpoints / f"{settings.weights}.npz")
         with quiet_import():
             import tensorflow  # noqa: F401
         from srexp.training.trained import load_upscaler

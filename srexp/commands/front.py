@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from srexp.commands.exit import CommandFailed, fail
+from srexp.commands.exit import CommandFailed, CommandInterrupted, fail
 from srexp.config.compose import conf_dir, known_keys, register_resolvers, remove_unused_sweep
 from srexp.config.errors import readable
 from srexp.options import OptionError
@@ -62,6 +62,8 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
         # Composing failed: nothing of ours has run yet, and Hydra raises ValueError too.
         fail(readable(error, known_keys(command)))
     except CommandFailed as error:  # of a sweep
+        fail(str(error), error.exit_code)
+    except CommandInterrupted as error:
         fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 130)

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from srexp.commands.exit import CommandFailed
+from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.config.settings import experiment_of
 from srexp.options import OptionError
 from srexp.tracking.record import remember_store, write_json
@@ -93,6 +93,9 @@ class Sweep:
         print(f"\njob {len(self.rows) + 1} of {len(self.names)}: {name}")
         try:
             gain = task(config, Job(name, self.parent_run_id, self.folder.name))
+        except CommandInterrupted:
+            self.rows.append((name, "stopped"))
+            raise
         except Exception as error:
             # The others go on. Hydra would say it only after the last of them.
             self.failures.append((name, error))

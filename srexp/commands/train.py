@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from srexp.commands.exit import CommandFailed
+from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
 from srexp.commands.quiet import quiet_import
 from srexp.config.resume import resumed
 from srexp.config.settings import absolute_paths, config_digest, experiment_of, flatten, plain
 from srexp.tracking.record import RunFolder, environment, find_run, remember_store, runs, write_json
+from srexp.training import checkpoint
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,23 +80,23 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
                 return None
             digest = config_digest(values)
             if run is None:
-                _mention_twin(console, experiment, digest, materials.train.digest)
+                _mention_twin(console, experiment, digest, materials.digest)
                 run = RunFolder.create(
                     experiment.paths.output_dir,
                     f"{experiment.model.name}-x{experiment.degradation.scale}",
                     values,
                     OmegaConf.to_yaml(OmegaConf.create(values)),
                     config_digest=digest,
-                    train_digest=materials.train.digest,
+                    images_digest=materials.digest,
                     title=job.name if job else None,
                     sweep=job.sweep if job else None,
                 )
             else:
-                _same_images(run, materials.train.digest)
+                _same_images(run, materials.digest)
                 run.set_status("RUNNING")
                 write_json(run.folder / "config.json", values)
         except KeyboardInterrupt:
-            raise CommandFailed(
+            raise CommandInterrupted(
                 "stopped before training began: nothing was made", interruption.exit_code
             ) from None
         return _run(console, experiment, materials, run, values, interruption, job)
@@ -147,7 +148,7 @@ def _run(
         _say_speed(console, outcome, experiment)
         if outcome.reason == "stopped":
             status = "INTERRUPTED"
-            raise CommandFailed(
+            raise CommandInterrupted(
                 f"stopped at step {outcome.progress.step} of {experiment.trainer.steps}, saved. "
                 f"To go on: python -m srexp train resume={run.id}",
                 interruption.exit_code,
@@ -163,9 +164,12 @@ def _run(
         run.update(gains={report.task.key: report.gain.mean for report in reports})
         return reports[-len(experiment.protocol)].gain.mean
     except KeyboardInterrupt:
-        status, failure = "INTERRUPTED", "stopped at once; the last checkpoint stands"
-        raise CommandFailed(
-            f"{failure}. To go on: python -m srexp train resume={run.id}", interruption.exit_code
+        status, failure = "INTERRUPTED", "stopped at once"
+        kept = any(run.checkpoints.glob("*.npz"))
+        left = "the last checkpoint stands" if kept else "before the first checkpoint"
+        raise CommandInterrupted(
+            f"{failure}, {left}. To go on: python -m srexp train resume={run.id}",
+            interruption.exit_code,
         ) from None
     except (Diverged, CheckpointError, NotFinite) as error:
         failure = str(error)
@@ -217,22 +221,29 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
     given = list(HydraConfig.get().overrides.task)
     output_dir = Path(values["paths"]["output_dir"]).expanduser().resolve()
     run = find_run(str(values["resume"]), output_dir)
-    return run, resumed(run, values, given)
+    checked = resumed(run, values, given)
+    last = run.checkpoints / "last.npz"
+    if last.exists():
+        checkpoint.load(last)  # damaged: told now, before anything changes
+    return run, checked
 
 
 def _same_images(run: RunFolder, digest: str) -> None:
     from srexp.data.sets import DataError
 
-    if run.info["train_digest"] != digest:
+    if run.info["images_digest"] != digest:
         raise DataError(
-            f"resume={run.id}: the training images are not what they were when it began, so it "
-            "cannot go on as if they were; start a new run"
+            f"resume={run.id}: the training or validation images are not what they were when it "
+            "began, so it cannot go on as if they were; start a new run"
         )
 
 
 def _mention_twin(console: Console, experiment: Experiment, digest: str, images: str) -> None:
     for other in reversed(runs(experiment.paths.output_dir)):
-        same = (other.info.get("config_digest"), other.info.get("train_digest")) == (digest, images)
+        same = (other.info.get("config_digest"), other.info.get("images_digest")) == (
+            digest,
+            images,
+        )
         if same and other.info["status"] != "FINISHED":
             state = "is running now" if other.alive else "was not finished"
             console.print(
@@ -290,7 +301,7 @@ def _start_view(
             "srexp.scale": str(experiment.degradation.scale),
             "srexp.degradation": experiment.degradation.label,
             "srexp.protocols": ", ".join(experiment.protocol),
-            "srexp.train_digest": materials.train.digest,
+            "srexp.images_digest": materials.digest,
             "srexp.parameters": str(cost.parameters),
             "srexp.multiply_adds_1280x720": str(cost.multiply_adds),
             **{f"srexp.task.{task.key}": task.label for task in tasks},
@@ -365,4 +376,5 @@ def _say_reports(
         console.print(caption(report, session.cost), markup=False)
     console.print(f"\npictures: {run.folder / 'grids'}")
     console.print(f"per image: {run.folder / 'evaluations'}")
-    console.print(f"MLflow: python -m srexp ui --output-dir {experiment.paths.output_dir}")
+    if session.view is not None:
+        console.print(f"MLflow: python -m srexp ui --uri {session.view.target.uri}")

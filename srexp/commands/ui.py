@@ -11,6 +11,7 @@ import webbrowser
 from pathlib import Path
 
 from srexp.commands.exit import fail
+from srexp.tracking.options import SCHEMES
 from srexp.tracking.record import last_store, runs
 
 
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000, help="port to listen on")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     given = parser.parse_args()
+    if given.uri is not None and not given.uri.startswith(SCHEMES):
+        fail(f"--uri {given.uri}: must be a server (http://...) or a database (sqlite:///...)")
     uri = given.uri or _store(Path(given.output_dir))
     if uri.startswith(("http://", "https://")):
         print(f"the runs went to the MLflow server at {uri}")

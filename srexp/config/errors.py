@@ -53,7 +53,7 @@ def _unknown_key(text: str, known: list[str]) -> str | None:
 
 
 def _unknown_option(text: str, known: list[str]) -> str | None:
-    match = re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text)
+    match = re.search(r"Could not (?:find|load) '([^']+)/([^'/]*)'", text)
     if match is None:
         return None
     group, option = match[1], match[2]

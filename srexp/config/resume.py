@@ -6,13 +6,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from srexp.config.settings import flatten
+from srexp.config.settings import flatten, with_folders
 from srexp.options import OptionError
 from srexp.tracking.record import RunFolder
 
 # Keys that change what is to come and nothing that has been.
 MAY_CHANGE = (
-    "trainer.steps", "trainer.max_minutes", "trainer.sample_grids", "tracking", "paths", "resume",
+    "trainer.steps", "trainer.max_minutes", "trainer.sample_grids", "trainer.dry_run",
+    "tracking", "paths", "resume",
 )  # fmt: skip
 
 
@@ -75,12 +76,11 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
     return values
 
 
-def _moved(value: Any, before: str, now: str) -> Any:
-    """The same data with every path in the folder `before` in the folder `now`."""
-    if isinstance(value, dict):
-        return {key: _moved(item, before, now) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_moved(item, before, now) for item in value]
-    if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
-        return now + value[len(before) :]
-    return value
+def _moved(config: dict[str, Any], before: str, now: str) -> dict[str, Any]:
+    """The configuration with every folder below `before` in the folder `now`."""
+
+    def move(folder: str) -> str:
+        inside = folder == before or folder.startswith(f"{before}/")
+        return now + folder[len(before) :] if inside else folder
+
+    return with_folders(config, move)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -181,25 +182,30 @@ def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     return _settings(EvaluateSettings, config)  # type: ignore[no-any-return]
 
 
-def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """The same configuration with every folder absolute, to be found again from anywhere."""
+def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The same configuration with `change` applied to every key that names folders."""
 
-    def absolute(value: Any) -> Any:
+    def changed(value: Any) -> Any:
         if isinstance(value, list):
-            return [absolute(item) for item in value]
-        return os.path.abspath(Path(value).expanduser()) if isinstance(value, str) else value
+            return [changed(item) for item in value]
+        return change(value) if isinstance(value, str) else value
 
     def walk(node: dict[str, Any], prefix: str) -> dict[str, Any]:
         return {
             key: walk(value, f"{prefix}{key}.")
             if isinstance(value, dict)
-            else absolute(value)
+            else changed(value)
             if _is_folder(f"{prefix}{key}")
             else value
             for key, value in node.items()
         }
 
     return walk(config, "")
+
+
+def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """The same configuration with every folder absolute, to be found again from anywhere."""
+    return with_folders(config, lambda folder: os.path.abspath(Path(folder).expanduser()))
 
 
 def _is_folder(key: str) -> bool:

@@ -88,7 +88,10 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     paths: list[Path] = []
     for folder in folders:
         if not folder.exists():
-            raise DataError(f"{folder}: no such folder")
+            raise DataError(
+                f"{folder}: no such folder (paths.data_dir, or SREXP_DATA_DIR, says where the "
+                "known image sets lie)"
+            )
         if not folder.is_dir():
             raise DataError(f"{folder}: is a file; a folder of pictures is wanted")
         try:
@@ -97,7 +100,9 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
             raise DataError(f"{folder}: may not be read (permission denied)") from None
         if not found:
             endings = " ".join(sorted({e[1:] for e in EXTENSIONS}))
-            raise DataError(f"{folder}: no pictures in it (looked for {endings})")
+            raise DataError(
+                f"{folder}: no pictures in it (looked for {endings}, not in subfolders)"
+            )
         paths += found
     if expected is not None and len(paths) != expected:
         where = " and ".join(str(folder) for folder in folders)

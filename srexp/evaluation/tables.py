@@ -6,7 +6,6 @@ import csv
 import io
 import math
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -47,17 +46,17 @@ def table(report: Report) -> Table:
         title_justify="left",
         show_footer=True,
     )
-    method = escape(report.method)
+    method = report.method
     psnr_b = report.mean(lambda r: r.bicubic.psnr)
     psnr = report.mean(lambda r: r.score.psnr)
     ssim_b = report.mean(lambda r: r.bicubic.ssim)
     ssim = report.mean(lambda r: r.score.ssim)
     drawn.add_column("image", footer="mean")
     drawn.add_column("PSNR bicubic", footer=number(psnr_b, 2), justify="right")
-    drawn.add_column(f"PSNR {method}", footer=number(psnr, 2), justify="right")
+    drawn.add_column(Text(f"PSNR {method}"), footer=number(psnr, 2), justify="right")
     drawn.add_column("gain dB", footer=number(psnr - psnr_b, 2, sign=True), justify="right")
     drawn.add_column("SSIM bicubic", footer=number(ssim_b, 4), justify="right")
-    drawn.add_column(f"SSIM {method}", footer=number(ssim, 4), justify="right")
+    drawn.add_column(Text(f"SSIM {method}"), footer=number(ssim, 4), justify="right")
     for row in report.rows:
         drawn.add_row(
             Text(row.image),

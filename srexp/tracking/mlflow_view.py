@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import queue
+import re
 import sqlite3
 import tempfile
 import threading
@@ -48,6 +49,11 @@ class Target:
     parent_run_id: str | None = None
     sent: dict[str, int] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+
+
+def legal(key: str) -> str:
+    """A key with what MLflow allows in one; anything else becomes an underscore."""
+    return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", key)
 
 
 def quiet_client(target: Target) -> Any:
@@ -126,8 +132,9 @@ def create_run(client: Any, target: Target) -> tuple[str, str]:
 class MlflowView(threading.Thread):
     """Sends what it is given, in order, in batches, from a thread of its own.
 
-    Nothing that goes wrong here reaches the caller: the first failure ends the sending, is kept
-    in `error`, and everything after it is counted in `unsent`. The run folder has it all.
+    Nothing that goes wrong here reaches the caller: the first failure is kept in `error` and,
+    unless MLflow merely refused an item, ends the sending; what is not sent is counted in
+    `unsent`. The run folder has it all.
 
     Attributes:
         error: Why the sending stopped, in one line, or None.
@@ -150,7 +157,7 @@ class MlflowView(threading.Thread):
         """
         super().__init__(name="mlflow-writer", daemon=True)
         self.target = target
-        self.params = {key: str(value)[:_PARAM_LENGTH] for key, value in params.items()}
+        self.params = {legal(key): str(value)[:_PARAM_LENGTH] for key, value in params.items()}
         self.announce = announce
         self._tell_sent = sent
         self._sent = dict(target.sent)
@@ -162,16 +169,18 @@ class MlflowView(threading.Thread):
     def metrics(self, point: dict[str, Any]) -> None:
         """Queue one point of `metrics.jsonl`."""
         before = self.target.sent
-        new = {k: v for k, v in point["metrics"].items() if point["step"] > before.get(k, -1)}
+        named = {legal(key): value for key, value in point["metrics"].items()}
+        new = {k: v for k, v in named.items() if point["step"] > before.get(k, -1)}
         if new:
             self._items.put(("metrics", ({**point, "metrics": new},)))
 
     def tags(self, tags: dict[str, str]) -> None:
         """Queue tags."""
-        self._items.put(("tags", (tags,)))
+        self._items.put(("tags", ({legal(key): value for key, value in tags.items()},)))
 
     def image(self, path: Path, key: str, step: int) -> None:
         """Queue a picture file; one key a sample, so that the UI's step slider works."""
+        key = legal(key)
         if step > self.target.sent.get(f"image {key}", -1):
             self._items.put(("image", (path, key, step)))
 
@@ -198,18 +207,24 @@ class MlflowView(threading.Thread):
             self._begin(client)
         except BaseException as error:  # whatever it is, training must not notice
             self._fail(error)
+        broken = self.error is not None
         ended = False
         while not ended:
             items = self._gather()
             ended = items[-1][0] == "end"
             for kind, group in itertools.groupby(items, key=lambda item: item[0]):
                 batch = [arguments for _, arguments in group]
-                if self.error is None:
+                sent = False
+                # The status is tried in any case: a run left RUNNING says something false.
+                if not broken or (kind == "end" and self.run_id is not None):
                     try:
                         self._send(client, kind, batch)
+                        sent = True
                     except BaseException as error:
                         self._fail(error)
-                if self.error is not None and kind != "end":
+                        # What MLflow refuses costs that item; anything else ends the sending.
+                        broken = getattr(error, "error_code", "") != "INVALID_PARAMETER_VALUE"
+                if not sent and kind != "end":
                     self.unsent += len(batch)
 
     def _gather(self) -> list[tuple[str, tuple[Any, ...]]]:
@@ -273,5 +288,7 @@ class MlflowView(threading.Thread):
         self._tell_sent(dict(self._sent))
 
     def _fail(self, error: BaseException) -> None:
+        if self.error is not None:
+            return
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         self.error = first_line[:300]

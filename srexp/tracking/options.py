@@ -7,7 +7,7 @@ from pathlib import Path
 
 from srexp.options import OptionError, Options, bounded
 
-_SCHEMES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
+SCHEMES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
 
 
 @dataclass(kw_only=True)
@@ -38,7 +38,7 @@ class MlflowTracking(Tracking, name="mlflow"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.uri is not None and not self.uri.startswith(_SCHEMES):
+        if self.uri is not None and not self.uri.startswith(SCHEMES):
             raise OptionError(
                 f"uri={self.uri}: must be a server (http://HOST:PORT) or a database "
                 "(sqlite:///PATH, postgresql://...); MLflow no longer writes plain folders",

@@ -97,7 +97,9 @@ class RunFolder:
         try:
             info = json.loads((folder / "run.json").read_text())
         except (OSError, ValueError):
-            raise RunError(f"{folder}: holds no run (no readable run.json)") from None
+            info = None
+        if not isinstance(info, dict) or not {"id", "status"} <= info.keys():
+            raise RunError(f"{folder}: holds no run (no readable run.json)")
         return cls(folder, info)
 
     @property
@@ -107,8 +109,18 @@ class RunFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved configuration, as it was when the run began."""
-        return json.loads((self.folder / "config.json").read_text())  # type: ignore[no-any-return]
+        """The resolved configuration, as it was when the run began.
+
+        Raises:
+            RunError: Missing or damaged.
+        """
+        try:
+            config = json.loads((self.folder / "config.json").read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.folder / 'config.json'}: cannot be read ({error})") from None
+        if not isinstance(config, dict):
+            raise RunError(f"{self.folder / 'config.json'}: holds no configuration")
+        return config
 
     @property
     def checkpoints(self) -> Path:
@@ -185,6 +197,8 @@ def find_run(wanted: str, output_dir: Path) -> RunFolder:
     Raises:
         RunError: None or several fit; names the nearest.
     """
+    if not wanted.strip():
+        raise RunError("a run is named by its folder, its id or the start of it, or latest; got ''")
     if (Path(wanted) / "run.json").is_file():
         return RunFolder.open(Path(wanted))
     known = runs(output_dir)

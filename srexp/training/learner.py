@@ -91,6 +91,7 @@ class Learner:
                     f"{name} has shape {arrays[name].shape} in the checkpoint and "
                     f"{tuple(variable.shape)} here: it is of another network"
                 )
+        for name, variable in variables.items():
             variable.assign(arrays[name])
 
     def _variables(self) -> dict[str, list[Any]]:

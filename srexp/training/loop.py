@@ -92,7 +92,10 @@ def load(path: Path, learner: Learner) -> Progress:
         CheckpointError: See `checkpoint.load` and `Learner.restore`.
     """
     arrays, meta = checkpoint.load(path)
-    learner.restore(arrays)
+    try:
+        learner.restore(arrays)
+    except checkpoint.CheckpointError as error:
+        raise checkpoint.CheckpointError(f"{path}: {error}") from None
     return Progress(**meta["progress"])
 
 

@@ -9,6 +9,7 @@ from srexp.data.patches import PatchSampler, TrainingPair
 from srexp.data.sets import DataError, ImageSet
 from srexp.evaluation.scoring import Task
 from srexp.models.upscaler import Upscaler, to_network_channels
+from srexp.protocol import digest
 from srexp.training.experiment import Experiment
 
 
@@ -27,6 +28,11 @@ class Materials:
     validation: list[Task]
     benchmarks: list[Task]
     remarks: list[str]
+
+    @property
+    def digest(self) -> str:
+        """Of the content of the training and validation images: what decides the weights."""
+        return digest([self.train.digest, self.validation[0].images.digest])
 
 
 def gather(experiment: Experiment) -> Materials:

@@ -62,7 +62,7 @@ class SGD(Optimizer, name="sgd"):
 
 @dataclass(kw_only=True)
 class Adam(Optimizer, name="adam"):
-    """Kingma and Ba, 2015, algorithm 1."""
+    """Kingma and Ba, 2015; epsilon before the bias correction, as at the end of section 2."""
 
     beta_1: float = bounded(0, 1)
     beta_2: float = bounded(0, 1)

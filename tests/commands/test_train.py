@@ -10,12 +10,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests_environment import command_environment
 
 from srexp.training import checkpoint
 
@@ -289,6 +291,57 @@ def test_failing_job_does_not_end_the_sweep(command, tiny, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_signal_ends_a_sweep(tiny, tmp_path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "srexp", "train", "-m", *tiny, "trainer.steps=100000", "seed=1,2",
+         "tracking=none"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=command_environment(tmp_path),
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("outputs/*/checkpoints/last.npz")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, stderr
+    assert "job 2 of 2" not in stdout
+    (run,) = tmp_path.glob("outputs/*/run.json")
+    assert json.loads(run.read_text())["status"] == "INTERRUPTED"
+
+
+@pytest.mark.slow
+def test_reader_that_goes_away_does_not_end_training(tiny, tmp_path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "srexp", "train", *tiny, "tracking=none"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=command_environment(tmp_path),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+        assert process.wait(timeout=120) == 0, stderr
+    (run,) = tmp_path.glob("outputs/*/run.json")
+    assert json.loads(run.read_text())["status"] == "FINISHED"
+
+
+@pytest.mark.slow
+def test_names_that_mlflow_would_refuse_are_sent_all_the_same(command, tiny, tmp_path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    smooth = np.kron(np.arange(144).reshape(12, 12), np.ones((4, 4))).astype(np.uint8)
+    Image.fromarray(smooth).save(pictures / "[red]bold=ü.png")
+    done = command(
+        tmp_path, "train", *tiny, "benchmark=folder", f"benchmark.folder.dir={pictures}"
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    assert "not sent" not in done.stdout and "[red]bold=ü" in done.stdout
+    store = sqlite3.connect(tmp_path / "outputs" / "mlflow.db")
+    assert store.execute("select status from runs").fetchall() == [("FINISHED",)]
+
+
+@pytest.mark.slow
 def test_folder_of_mixed_pictures_trains_and_names_what_it_skips(command, tiny, tmp_path) -> None:
     random = np.random.default_rng(0)
     pictures = tmp_path / "pictures"
@@ -316,8 +369,6 @@ def test_folder_of_mixed_pictures_trains_and_names_what_it_skips(command, tiny, 
 @pytest.mark.slow
 def test_terminal_gets_a_bar_with_time_left(tiny, tmp_path) -> None:
     pty = pytest.importorskip("pty")
-    from tests_environment import command_environment
-
     master, slave = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "srexp", "train", *tiny, "trainer.steps=20", "tracking=none"],
