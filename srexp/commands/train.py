@@ -114,6 +114,7 @@ def _run(
     """Train in the run folder; whatever happens, the run ends with a status that says it."""
     from srexp.evaluation.scoring import NotFinite
     from srexp.training.checkpoint import CheckpointError
+    from srexp.training.loop import Diverged
 
     resume = values["resume"] is not None
     view: MlflowView | None = None
@@ -124,7 +125,6 @@ def _run(
             import tensorflow  # noqa: F401
         from srexp.commands.display import TrainingDisplay
         from srexp.training import devices
-        from srexp.training.loop import Diverged, Outcome
         from srexp.training.session import Session
 
         first = run.info.get("progress", {}).get("step", 0) if resume else 0
@@ -142,7 +142,7 @@ def _run(
         try:
             interruption.graceful = True
             with display:
-                outcome: Outcome = session.train(lambda: interruption.asked, resume=resume)
+                outcome = session.train(lambda: interruption.asked, resume=resume)
         finally:
             interruption.graceful = False
         _say_speed(console, outcome, experiment)

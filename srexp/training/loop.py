@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from srexp.training import checkpoint
-from srexp.training.learner import Learner
 from srexp.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from srexp.training.learner import Learner
 
 # Steps between two looks at the loss: each look makes a GPU wait for its queue to empty.
 WINDOW = 10
