@@ -133,10 +133,12 @@ class RunFolder:
         if self.info["status"] != "RUNNING" or self.info.get("host") != socket.gethostname():
             return False
         try:
-            os.kill(int(self.info["pid"]), 0)
+            pid = int(self.info["pid"])
+            os.kill(pid, 0)
         except (OSError, KeyError, ValueError):
             return False
-        return True
+        # Another process may have the number by now.
+        return bool(self.info.get("process_start") == _process_start(pid))
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
@@ -149,6 +151,7 @@ class RunFolder:
         self.update(
             status=status,
             pid=os.getpid(),
+            process_start=_process_start(os.getpid()),
             host=socket.gethostname(),
             updated=time.time(),
             **info,
@@ -245,6 +248,15 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "command": sys.argv,
     }
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process began, in the system's ticks; None where the system does not say."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[19]  # field 22; the name before may hold anything
+    except (OSError, IndexError):
+        return None
 
 
 def _git_commit() -> str | None:

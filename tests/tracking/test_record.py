@@ -125,7 +125,8 @@ def test_status_and_updates_reach_the_disk(run: RunFolder) -> None:
 
 def test_alive_is_running_on_this_machine_in_a_process_that_exists(run: RunFolder) -> None:
     assert run.alive
-    for change in ({"status": "FINISHED"}, {"host": "elsewhere"}, {"pid": 2**22 + 1}):
+    changes = ({"status": "FINISHED"}, {"host": "elsewhere"}, {"pid": 2**22 + 1})
+    for change in (*changes, {"process_start": "another process has the number now"}):
         before = {key: run.info[key] for key in change}
         run.info.update(change)
         assert not run.alive, change
