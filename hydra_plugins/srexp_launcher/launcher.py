@@ -29,6 +29,7 @@ class SrexpLauncher(BasicLauncher):
         """
         from srexp.commands.exit import CommandFailed
         from srexp.commands.sweep import Sweep
+        from srexp.options import OptionError
 
         setup_globals()
         assert self.config is not None and self.task_function is not None
@@ -43,7 +44,9 @@ class SrexpLauncher(BasicLauncher):
         if sweep.failures:
             name, failure = sweep.failures[0]
             count = f"{len(sweep.failures)} of {len(job_overrides)} jobs failed"
-            raise CommandFailed(f"{count}; the first, {name}: {failure}", 1)
+            # Bad input (a missing folder, say) is 2 here too; one real failure makes it 1.
+            bad_input = all(isinstance(error, OptionError) for _, error in sweep.failures)
+            raise CommandFailed(f"{count}; the first, {name}: {failure}", 2 if bad_input else 1)
         return returns
 
     def _checked(self, overrides: Sequence[str]) -> dict[str, Any]:

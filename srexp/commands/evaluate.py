@@ -49,7 +49,7 @@ def evaluate(config: DictConfig) -> None:
     sets = {name: option.load(name) for name, option in settings.benchmark.items()}
     for images in sets.values():
         for remark in images.remarks:
-            console.print(f"note: {remark}", markup=False)
+            console.print(f"note: {remark}")
     tasks = [
         scoring.Task(images, settings.degradation, name, protocol, settings.seed)
         for images in sets.values()
@@ -77,11 +77,11 @@ def evaluate(config: DictConfig) -> None:
         except scoring.NotFinite as error:
             raise CommandFailed(str(error), 1) from None
         console.print(table(report))
-        console.print(caption(report, cost), markup=False)
+        console.print(caption(report, cost))
         path = folder / task.key / f"{method}_{stamp}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_csv(report).encode())
-        console.print(f"per image: {path}\n", markup=False, soft_wrap=True)
+        console.print(f"per image: {path}\n", soft_wrap=True)
 
 
 def _take_over(settings: EvaluateSettings, run: RunFolder) -> None:

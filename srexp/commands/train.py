@@ -73,7 +73,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
 
             materials = gather(experiment)
             for remark in materials.remarks:
-                console.print(f"note: {remark}", markup=False)
+                console.print(f"note: {remark}")
             _mention_short_schedule(console, experiment)
             if experiment.trainer.dry_run:
                 _describe(console, experiment, materials, values)
@@ -211,7 +211,6 @@ def _close(
         console.print(
             f"note: MLflow at {view.target.uri} did not take everything ({view.error}): "
             f"{view.unsent} items were not sent. The run folder has them all.",
-            markup=False,
         )
 
 
@@ -335,7 +334,7 @@ def _describe(
     from srexp.evaluation import cost
     from srexp.training.session import build_network
 
-    console.print(OmegaConf.to_yaml(OmegaConf.create(values)), markup=False)
+    console.print(OmegaConf.to_yaml(OmegaConf.create(values)))
     network = build_network(experiment)
     measured = cost.measure(
         network, scale=experiment.degradation.scale, upsampling=experiment.model.upsampling
@@ -350,9 +349,9 @@ def _describe(
         f"{trainer.steps:,} steps see {seen:,} patches"
     )
     for task in materials.validation:
-        console.print(f"validation: {task.label}", markup=False)
+        console.print(f"validation: {task.label}")
     for task in materials.benchmarks:
-        console.print(f"benchmark: {task.label}", markup=False)
+        console.print(f"benchmark: {task.label}")
     console.print("dry run: nothing was trained, nothing was written")
 
 
@@ -373,7 +372,7 @@ def _say_reports(
     for report in reports:
         console.print()
         console.print(table(report))
-        console.print(caption(report, session.cost), markup=False)
+        console.print(caption(report, session.cost))
     console.print(f"\npictures: {run.folder / 'grids'}")
     console.print(f"per image: {run.folder / 'evaluations'}")
     if session.view is not None:

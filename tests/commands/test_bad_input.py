@@ -167,6 +167,14 @@ def test_output_folder_may_not_be_written(tmp_path: Path) -> None:
     assert "paths.output_dir=/proc/srexp" in line
 
 
+def test_missing_images_of_a_sweep(tmp_path: Path) -> None:
+    done = _train(tmp_path, ["-m", "data=t91", "seed=1,2", "tracking=none"])
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "2 of 2 jobs failed" in last and "no such folder" in last
+    assert not list(tmp_path.glob("outputs/*/run.json"))
+
+
 def test_unknown_command_names_the_nearest(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "srexp", "trian"],
