@@ -1,10 +1,17 @@
-"""Files that are whole or absent, never half-written."""
+"""Files that are whole or absent, and claims that end with their process."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -29,3 +36,64 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+class Lock:
+    """A claim on a file that ends with the process that holds it, however that ends.
+
+    Works between processes, and between machines that share a file system with locks. Where
+    there are none (Windows, some network file systems) every claim is granted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Claim it; False if somebody else holds it (or wait until nobody does).
+
+        Raises:
+            OSError: The file cannot be made.
+        """
+        for attempt in range(3):
+            if attempt:
+                time.sleep(0.02)  # it may only have been looked at: see `held`
+            file = self.path.open("ab")
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                continue
+            except OSError:
+                pass  # a file system without locks
+            self._file = file
+            return True
+        return False
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def held(self) -> bool:
+        """Whether anybody holds it, this object included."""
+        if self._file is not None:
+            return True
+        if not self.path.exists():
+            return False
+        try:
+            free = self.acquire()
+        except OSError:  # may be read and not written
+            return False
+        self.release()
+        return not free
+
+    def __enter__(self) -> Lock:
+        self.acquire(wait=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

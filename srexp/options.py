@@ -27,18 +27,45 @@ class OptionError(ValueError):
 
 
 def bounded(
-    low: float | None = None, high: float | None = None, *, above: float | None = None
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    above: float | None = None,
+    default: Any = dataclasses.MISSING,
 ) -> Any:
     """A numeric field (or list of numbers) with `low <= value <= high`, or `value > above`.
 
-    A field that is None (where its type allows it) or a list is checked item by item.
+    A field that is None (where its type allows it) or a list is checked item by item. The YAML
+    holds the value; a `default` is for a field that was added later, and means what was done
+    before there was one, so that older runs load and keep their identity.
     """
-    return dataclasses.field(metadata={"low": low, "high": high, "above": above})
+    metadata = {"low": low, "high": high, "above": above}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def choice(*values: Any) -> Any:
-    """A field that takes one of `values`."""
-    return dataclasses.field(metadata={"choices": values})
+def choice(*values: Any, default: Any = dataclasses.MISSING) -> Any:
+    """A field that takes one of `values`; for `default` see `bounded`."""
+    return dataclasses.field(default=default, metadata={"choices": values})
+
+
+def additions(cls: type[Any]) -> dict[str, Any]:
+    """The fields that were added later, with the value that means the old behaviour."""
+    return {
+        field.name: field.default
+        for field in dataclasses.fields(cls)
+        if field.default is not dataclasses.MISSING
+    }
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as dotted ones."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 @dataclass(kw_only=True)

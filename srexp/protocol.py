@@ -83,10 +83,10 @@ class Protocol(Options, group="protocol", name="protocol"):
         return least + -least % scale
 
 
-def digest(value: Any) -> str:
-    """Eight hexadecimal digits that stand for plain data, equal for equal data."""
+def digest(value: Any, digits: int = 8) -> str:
+    """Hexadecimal digits that stand for plain data, equal for equal data."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
 def options_digest(options: Options) -> str:

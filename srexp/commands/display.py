@@ -16,26 +16,30 @@ from rich.progress import (
 )
 
 from srexp.evaluation.scoring import Report
+from srexp.sweeps.job import Job
 from srexp.training.loop import Window
 
 # Seconds between two plain lines where there is no terminal.
 _QUIET = 10.0
+# Seconds between two words to a sweep's screen.
+_TELL = 0.2
 
 
 class TrainingDisplay:
     """Loss, validation PSNR, images per second, time left. Use as a context."""
 
-    def __init__(self, console: Console, first: int, last: int) -> None:
+    def __init__(self, console: Console, last: int, job: Job | None) -> None:
         """Args:
         console: Where to draw.
-        first: Steps already done.
         last: Steps in all.
+        job: Of a sweep that is to be told too, or None.
         """
         self.console = console
-        self.first, self.last = first, last
+        self.first, self.last = 0, last
+        self._job = job
         self._bar: Progress | None = None
         self._task: TaskID = TaskID(0)
-        self._began = self._spoke = time.monotonic()
+        self._began = self._spoke = self._told = time.monotonic()
         self._psnr = ""
         if console.is_terminal:
             self._bar = Progress(
@@ -48,7 +52,15 @@ class TrainingDisplay:
                 TimeRemainingColumn(),
                 console=console,
             )
-            self._task = self._bar.add_task("", total=last, completed=first, figures="compiling")
+            self._task = self._bar.add_task("", total=last, figures="compiling")
+
+    def begin(self, run: str, first: int) -> None:
+        """Which run, and the steps that it has done already."""
+        self.first = first
+        if self._bar is not None:
+            self._bar.update(self._task, completed=first)
+        self._tell("run", run)
+        self._tell("step", (first, self.last))
 
     def __enter__(self) -> TrainingDisplay:
         if self._bar is not None:
@@ -63,6 +75,10 @@ class TrainingDisplay:
         """One step done."""
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
+        now = time.monotonic()
+        if now - self._told >= _TELL or step == self.last:
+            self._told = now
+            self._tell("step", (step, self.last))
 
     def window(self, window: Window) -> None:
         """A few steps done."""
@@ -81,8 +97,13 @@ class TrainingDisplay:
         report = reports[0]
         psnr = report.mean(lambda row: row.score.psnr)
         self._psnr = f"  val {psnr:.2f} dB"
+        self._tell("evaluated", (step, psnr))
         self.console.print(
             f"step {step}/{self.last}  {report.task.key}: {psnr:.2f} dB, "
             f"{report.gain.mean:+.2f} over bicubic",
             highlight=False,
         )
+
+    def _tell(self, kind: str, value: object) -> None:
+        if self._job is not None:
+            self._job.tell(kind, value)

@@ -62,7 +62,10 @@ def evaluate(config: DictConfig) -> None:
         folder = settings.paths.output_dir / "evaluations"
     else:
         # Damaged or missing: told before TensorFlow is imported.
-        checkpoint.load(run.checkpoints / f"{settings.weights}.npz")
+        if settings.weights == "best":
+            checkpoint.load(checkpoint.best_path(run.checkpoints))
+        else:
+            checkpoint.load_newest(run.checkpoints)
         with quiet_import():
             import tensorflow  # noqa: F401
         from srexp.training.trained import load_upscaler

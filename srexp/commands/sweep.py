@@ -1,134 +1,281 @@
-"""A multirun as one MLflow parent with child runs named by what was swept."""
+"""A sweep: its jobs' results as they come, its screen, and what is left of it in its folder."""
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from rich.console import Console
 
-from srexp.commands.exit import CommandFailed, CommandInterrupted
-from srexp.config.settings import experiment_of
-from srexp.options import OptionError
-from srexp.tracking.record import remember_store, write_json
+from srexp.commands.sweep_screen import SweepScreen
+from srexp.files import Lock, write_atomically
+from srexp.sweeps import best, figures, report, summary
+from srexp.sweeps.pool import Ended
+from srexp.sweeps.results import JobResult, from_json, to_json
+from srexp.tracking.options import MlflowTracking
+from srexp.tracking.record import RunError, RunFolder, remember_store, write_json
+from srexp.training.experiment import Experiment
 
-
-def job_names(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """What sets each job apart: `depth=3 act=relu`; short keys where they are unambiguous."""
-    common = set(jobs[0]).intersection(*map(set, jobs)) if len(jobs) > 1 else set()
-    swept = [[override for override in job if override not in common] for job in jobs]
-    keys = {override.split("=", 1)[0] for job in swept for override in job}
-    last = [key.rsplit(".", 1)[-1] for key in keys]
-    short = {key: key.rsplit(".", 1)[-1] for key in keys}
-    return [
-        " ".join(
-            f"{short[key] if last.count(short[key]) == 1 else key}={value}"
-            for key, value in (override.split("=", 1) for override in job if "=" in override)
-        )
-        or "all defaults"
-        for job in swept
-    ]
+# What ends a job without a fault of the program: its message says everything.
+_EXPECTED = {"OptionError", "CommandFailed", "RunError", "CheckpointError"}
 
 
 class Sweep:
-    """Around the jobs of one launch: the parent run, the children's names, the summary."""
+    """Told by the pool how the jobs go (`pool.Watcher`).
 
-    def __init__(self, folder: Path, names: dict[str, str]) -> None:
-        self.folder = folder
-        self.names = names
-        self.rows: list[tuple[str, str]] = []
-        self.failures: list[tuple[str, Exception]] = []
-        self.parent_run_id: str | None = None
-        self._client: Any = None
+    Attributes:
+        folder: `OUTPUT_DIR/sweeps/...`.
+        results: Number -> what is known of that job.
+        on_evaluated: Told (number, step, mean validation PSNR in dB); True stops that job.
+    """
 
-    @classmethod
-    def begin(
-        cls, config: DictConfig, jobs: Sequence[Sequence[str]], values: dict[str, Any]
-    ) -> Sweep:
+    def __init__(self, folder: Path, experiment: Experiment, console: Console, stop: bool) -> None:
         """Args:
-        config: Hydra's, of the sweep.
-        jobs: Overrides of each job.
-        values: The composed configuration of the first job, for where to track.
+        folder: Where the sweep is kept.
+        experiment: Of the first job: where runs and their view go.
+        console: Where to draw.
+        stop: Whether the first failure ends it.
         """
-        names = {" ".join(job): name for job, name in zip(jobs, job_names(jobs), strict=True)}
-        sweep = cls(Path(str(config.hydra.sweep.dir)).resolve(), names)
-        sweep._start_parent(values, jobs)
-        print(f"sweep of {len(jobs)} runs: {sweep.folder}")
-        return sweep
+        self.folder = folder
+        self.output_dir = experiment.paths.output_dir
+        self.results: dict[int, JobResult] = {}
+        self.failed: dict[int, Ended] = {}
+        self.on_evaluated: Callable[[int, int, float], bool] | None = None
+        self._console = console
+        self._screen = SweepScreen(console)
+        self._stop = stop
+        self._tracking = experiment.tracking
+        self._mlflow: dict[str, Any] | None = None
+        self._created = time.time()
+        self._earlier()
 
-    def __enter__(self) -> Sweep:
-        return self
+    @property
+    def parent_run_id(self) -> str | None:
+        """Of the sweep's MLflow run."""
+        return self._mlflow["run_id"] if self._mlflow else None
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        from rich.table import Table
+    def expect(self, jobs: Sequence[JobResult]) -> None:
+        """Say which jobs are to come."""
+        self.results.update({job.number: job for job in jobs})
+        self._screen.expect(len(self.results))
+        self.save()
 
-        from srexp.commands.console import make_console
-
-        table = Table(title=f"sweep {self.folder.name}", title_justify="left")
-        table.add_column("job")
-        table.add_column("gain over bicubic in dB", justify="right")
-        for name, result in self.rows:
-            table.add_row(name, result)
-        make_console().print(table)
-        write_json(self.folder / "sweep.json", {"jobs": self.rows, "mlflow": self.parent_run_id})
-        if self._client is not None:
-            status = "KILLED" if kind else "FAILED" if self.failures else "FINISHED"
-            try:
-                for suffix in ("sweep.json", "multirun.yaml"):
-                    self._client.log_artifact(self.parent_run_id, str(self.folder / suffix))
-                self._client.set_terminated(self.parent_run_id, status)
-            except Exception as error:  # MLflow must never hurt what was trained
-                print(f"note: MLflow did not take the sweep's summary ({error})", file=sys.stderr)
-
-    def run(self, task: Callable[..., Any], config: DictConfig) -> Any:
-        """Run one job as a child."""
-        from srexp.commands.train import Job
-
-        name = self.names[" ".join(HydraConfig.get().overrides.task)]
-        print(f"\njob {len(self.rows) + 1} of {len(self.names)}: {name}")
-        try:
-            gain = task(config, Job(name, self.parent_run_id, self.folder.name))
-        except CommandInterrupted:
-            self.rows.append((name, "stopped"))
-            raise
-        except Exception as error:
-            # The others go on. Hydra would say it only after the last of them.
-            self.failures.append((name, error))
-            self.rows.append((name, "failed"))
-            print(f"srexp: job {name}: {error}", file=sys.stderr)
-            if not isinstance(error, (OptionError, CommandFailed)):
-                traceback.print_exception(error)
-            return None
-        self.rows.append((name, "dry run" if gain is None else f"{gain:+.3f}"))
-        return gain
-
-    def _start_parent(self, values: dict[str, Any], jobs: Sequence[Sequence[str]]) -> None:
-        from srexp.tracking.options import MlflowTracking
-
-        experiment = experiment_of(values)
-        tracking = experiment.tracking
-        if not isinstance(tracking, MlflowTracking) or experiment.trainer.dry_run:
+    def begin_view(self) -> None:
+        """Make the parent run in MLflow; without one, `srexp sync` makes it."""
+        if not isinstance(self._tracking, MlflowTracking):
             return
-        from srexp.tracking.mlflow_view import Target, create_run, quiet_client
+        from srexp.tracking import sweep_view
+        from srexp.tracking.mlflow_store import Store, one_line
 
-        target = Target(
-            uri=tracking.resolved_uri(experiment.paths.output_dir),
-            experiment=tracking.experiment,
-            artifact_root=experiment.paths.output_dir / "mlartifacts",
-            run_name=f"sweep {time.strftime('%Y-%m-%d %H:%M')}: {len(jobs)} runs",
-            timeout_seconds=tracking.timeout_seconds,
-            tags={"srexp.sweep": self.folder.name, "srexp.jobs": str(len(jobs))},
+        store = Store(
+            self._tracking.resolved_uri(self.output_dir),
+            self._tracking.experiment,
+            str(self.output_dir / "mlartifacts"),
+            self._tracking.timeout_seconds,
         )
         try:
-            self._client = quiet_client(target)
-            _, self.parent_run_id = create_run(self._client, target)
-            remember_store(target.uri)
+            self._mlflow = sweep_view.begin(store, self.folder.name, self._swept())
+            remember_store(store.uri)
         except Exception as error:
-            self._client = None
-            first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            print(f"note: no parent run in MLflow at {target.uri} ({first_line})", file=sys.stderr)
+            self._console.print(f"note: no parent run in MLflow at {store.uri} ({one_line(error)})")
+        self.save()
+
+    def __enter__(self) -> Sweep:
+        self._screen.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._screen.stop()
+
+    # What the pool tells:
+
+    def started(self, number: int) -> None:
+        """A job's process has been started."""
+        self._screen.started(number, self.results[number].name)
+
+    def told(self, number: int, kind: str, value: Any) -> str | None:
+        """News of a job."""
+        job = self.results[number]
+        if kind == "run":
+            self._note(number, run=value)
+            if job.note != "was finished already":
+                self._screen.begun(number, f"{job.name}): {job.note}, {value}")
+        elif kind == "note":
+            self._note(number, note=value)
+        elif kind == "step":
+            self._screen.stepped(number, *value)
+        elif kind == "evaluated":
+            step, psnr = value
+            self._screen.evaluated(number, step, psnr)
+            if self.on_evaluated is not None and self.on_evaluated(number, step, psnr):
+                return "pruned"
+        return None
+
+    def ended(self, number: int, end: Ended) -> bool:
+        """A job has ended."""
+        run = self._run(number)
+        known = dict(run.info.get("result") or {}) if run else {}
+        if run is not None:
+            known["seconds"] = run.info.get("progress", {}).get("seconds")
+        if end.state == "returned":
+            pruned = run is not None and run.info["status"] == "PRUNED"
+            self._note(number, state="pruned" if pruned else "finished", **known)
+        elif "RunningElsewhere" in end.error:
+            self._note(number, state="running elsewhere", note=end.message)
+        elif end.state == "interrupted":
+            self._note(number, state="stopped", note=end.message.splitlines()[0])
+        else:
+            self.failed[number] = end
+            first = (end.message.splitlines() or [end.error[0]])[0]
+            self._note(number, state="failed", note=first, seconds=known.get("seconds"))
+            self._tell_failure(number, end)
+        job = self.results[number]
+        self._screen.ended(number, _line(job))
+        self.save()
+        return not (self._stop and number in self.failed)
+
+    def tick(self) -> None:
+        """A moment has passed."""
+
+    def save(self) -> None:
+        """Write what is known to sweep.json."""
+        content = {
+            **to_json(self.results[number] for number in sorted(self.results)),
+            "command": shlex.join(["srexp", "train", *sys.argv[1:]]),
+            "created": self._created,
+            "updated": time.time(),
+            "mlflow": self._mlflow,
+        }
+        with Lock(self.folder / ".lock"):  # two sweeps may share the folder
+            write_json(self.folder / "sweep.json", content)
+
+    def finish(self) -> None:
+        """Print the summary, write tables, picture, report and best configuration, show them."""
+        self._look_again()
+        self.save()
+        jobs = [self.results[number] for number in sorted(self.results)]
+        heading = f"sweep {self.folder.name}: {summary.count(jobs)}"
+        self._console.print()
+        self._console.print(summary.terminal(jobs, heading))
+        files = self._write(jobs)
+        self._console.print(f"report: {self.folder / 'report.html'}", soft_wrap=True)
+        if self._mlflow is None:
+            return
+        from srexp.tracking import sweep_view
+        from srexp.tracking.mlflow_store import one_line
+
+        winner = summary.best(jobs)
+        states = {job.state for job in jobs}
+        status = (
+            "FAILED" if "failed" in states
+            else "KILLED" if states & {"stopped", "not started"}
+            else "FINISHED"
+        )  # fmt: skip
+        try:
+            sweep_view.finish(
+                self._mlflow, status, files, summary.markdown(jobs, heading),
+                {"srexp.report": str(self.folder / "report.html")},
+                winner.gain.mean if winner else None,
+            )  # fmt: skip
+        except Exception as error:  # MLflow must never hurt what was trained
+            self._console.print(
+                f"note: MLflow did not take the sweep's summary ({one_line(error)})"
+            )
+
+    def _write(self, jobs: list[JobResult]) -> list[Path]:
+        """The files that are left for people; those that MLflow shows."""
+        folder = self.folder
+        files = [folder / "sweep.json", folder / "jobs.csv"]
+        write_atomically(folder / "jobs.csv", summary.to_csv(jobs).encode())
+        experiment = best.best_experiment(jobs, folder)
+        if experiment is not None:
+            path = folder / "conf" / "experiment" / "best.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, experiment.encode())
+            files.append(path)
+        png = figures.png(jobs)
+        if png is not None:
+            write_atomically(folder / "summary.png", png)
+            files.append(folder / "summary.png")
+        about = report.About(
+            name=folder.name,
+            command=shlex.join(["python", "-m", "srexp", "train", *sys.argv[1:]]),
+            when=f"{_clock(self._created)} to {_clock(time.time())}",
+            rerun=shlex.join(["python", "-m", "srexp", "train", *sys.argv[1:]]),
+        )
+        page = report.html(
+            about,
+            jobs,
+            png=png,
+            best_yaml=experiment,
+            best_command=best.command(folder) if experiment is not None else None,
+        )
+        write_atomically(folder / "report.html", page.encode())
+        return [*files, folder / "report.html"]
+
+    def _note(self, number: int, **changes: Any) -> None:
+        known = {key: value for key, value in changes.items() if value is not None}
+        self.results[number] = replace(self.results[number], **known)
+
+    def _run(self, number: int) -> RunFolder | None:
+        run = self.results[number].run
+        if run is None:
+            return None
+        try:
+            found = RunFolder.open(self.output_dir / run)
+        except RunError:
+            return None
+        found.settle()
+        return found
+
+    def _look_again(self) -> None:
+        """What ran elsewhere may have ended meanwhile."""
+        for number, job in self.results.items():
+            run = self._run(number) if job.state == "running elsewhere" else None
+            if run is not None and run.info["status"] == "FINISHED":
+                self._note(number, state="finished", **run.info["result"])
+
+    def _tell_failure(self, number: int, end: Ended) -> None:
+        job = self.results[number]
+        text = end.message or end.error[0]
+        if end.traceback and not _EXPECTED & set(end.error):
+            text = end.traceback.rstrip()
+        self._screen.say(f"srexp: job {number} ({job.name}) failed: {text}")
+        self._screen.say(f"    what it printed: {self.log(number)}")
+
+    def log(self, number: int) -> Path:
+        """The file of what a job prints."""
+        return self.folder / "logs" / f"{number:04d}.log"
+
+    def _swept(self) -> dict[str, str]:
+        keys = summary.swept_keys(self.results.values())
+        values = {
+            key: summary.ordered({job.choices.get(key, "") for job in self.results.values()})
+            for key in keys
+        }
+        return {key: ", ".join(map(str, found)) for key, found in values.items()}
+
+    def _earlier(self) -> None:
+        """When a sweep is typed again, it began when it was typed first."""
+        try:
+            content = json.loads((self.folder / "sweep.json").read_text())
+            from_json(content)
+            self._created = float(content["created"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+
+def _line(job: JobResult) -> str:
+    gain = "" if job.gain is None else f", {job.gain:+.2f} dB over bicubic"
+    note = f" ({job.note})" if job.note not in ("", "new") and job.state != "failed" else ""
+    return f"job {job.number} ({job.name}): {job.state}{gain}{note}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -9,42 +9,61 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from srexp.commands import messages
 from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
 from srexp.commands.quiet import quiet_import
-from srexp.config.resume import resumed
-from srexp.config.settings import absolute_paths, config_digest, experiment_of, flatten, plain
-from srexp.tracking.record import RunFolder, environment, find_run, remember_store, runs, write_json
+from srexp.config.resume import initial_run, resumed
+from srexp.config.settings import absolute_paths, config_digest, experiment_of, plain
+from srexp.config.sweeps import job_of_hydra
+from srexp.options import OptionError
+from srexp.sweeps.job import Job
+from srexp.tracking.record import (
+    RunFolder,
+    claims,
+    environment,
+    find_run,
+    remember_store,
+    run_of_identity,
+    write_json,
+)
 from srexp.training import checkpoint
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from srexp.evaluation.scoring import Report
     from srexp.tracking.mlflow_view import MlflowView
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run's place in a sweep.
-
-    Attributes:
-        name: What was swept: `depth=3 act=relu`.
-        parent_run_id: Of the sweep's MLflow run, or None.
-        sweep: Name of the sweep's folder.
-    """
-
-    name: str
-    parent_run_id: str | None
-    sweep: str
-
-
 def main() -> None:
     """The command."""
     run_hydra("train", train)
+
+
+@dataclass
+class Training:
+    """A run about to be trained.
+
+    Attributes:
+        experiment: Its options.
+        values: Its resolved configuration, as plain data.
+        materials: Its images.
+        run: Where it is kept.
+        resume: Whether it goes on.
+        source: The run whose weights it starts from, or None.
+        job: Its place in a sweep, or None.
+    """
+
+    experiment: Experiment
+    values: dict[str, Any]
+    materials: Materials
+    run: RunFolder
+    resume: bool
+    source: RunFolder | None
+    job: Job | None
 
 
 def train(config: DictConfig, job: Job | None = None) -> float | None:
@@ -55,17 +74,18 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
         the first protocol; None for a dry run. Sweepers may maximise it.
 
     Raises:
-        OptionError, RunError: Bad input; nothing was made.
+        OptionError, RunError, CheckpointError: Bad input; nothing was made.
         CommandFailed: Training failed or was stopped; the run says so.
     """
+    from srexp.commands.console import make_console
+
     values = absolute_paths(plain(config))
+    console = make_console()
     run: RunFolder | None = None
     if values["resume"] is not None:
         run, values = _open_resumed(config, values)
+    source, values = initial_run(values)
     experiment = experiment_of(values)
-    from srexp.commands.console import make_console
-
-    console = make_console()
     with Interruption() as interruption:
         try:
             # All images are read before TensorFlow is imported: bad ones are told at once.
@@ -74,95 +94,125 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             materials = gather(experiment)
             for remark in materials.remarks:
                 console.print(f"note: {remark}")
-            _mention_short_schedule(console, experiment)
+            messages.mention_short_schedule(console, experiment)
             if experiment.trainer.dry_run:
-                _describe(console, experiment, materials, values)
+                messages.describe(console, experiment, materials, values)
                 return None
-            digest = config_digest(values)
-            if run is None:
-                _mention_twin(console, experiment, digest, materials.digest)
-                run = RunFolder.create(
-                    experiment.paths.output_dir,
-                    f"{experiment.model.name}-x{experiment.degradation.scale}",
-                    values,
-                    OmegaConf.to_yaml(OmegaConf.create(values)),
-                    config_digest=digest,
-                    images_digest=materials.digest,
-                    title=job.name if job else None,
-                    sweep=job.sweep if job else None,
-                )
+            resume = run is not None
+            if run is not None:
+                _take_up(run, materials, values)
             else:
-                _same_images(run, materials.digest)
-                run.set_status("RUNNING")
-                write_json(run.folder / "config.json", values)
+                job = job or job_of_hydra()
+                identity = materials.identity(config_digest(values))
+                # Two sweeps may come to the same job at the same moment.
+                with claims(experiment.paths.output_dir):
+                    if job is not None:
+                        run = run_of_identity(experiment.paths.output_dir, identity)
+                    if run is not None and run.info["status"] == "FINISHED":
+                        assert job is not None
+                        return job.already_finished(run)
+                    if run is not None:
+                        assert job is not None
+                        job.take_up(run)
+                        _take_up(run, materials, values)
+                        resume = True
+                    else:
+                        messages.mention_twin(console, experiment, identity)
+                        run = _new_run(experiment, values, materials, identity, source, job)
         except KeyboardInterrupt:
             raise CommandInterrupted(
                 "stopped before training began: nothing was made", interruption.exit_code
             ) from None
-        return _run(console, experiment, materials, run, values, interruption, job)
+        training = Training(experiment, values, materials, run, resume, source, job)
+        return _run(console, training, interruption)
 
 
-def _run(
-    console: Console,
+def _new_run(
     experiment: Experiment,
-    materials: Materials,
-    run: RunFolder,
     values: dict[str, Any],
-    interruption: Interruption,
+    materials: Materials,
+    identity: str,
+    source: RunFolder | None,
     job: Job | None,
-) -> float:
+) -> RunFolder:
+    return RunFolder.create(
+        experiment.paths.output_dir,
+        f"{experiment.model.name}-x{experiment.degradation.scale}",
+        values,
+        OmegaConf.to_yaml(OmegaConf.create(values)),
+        config_digest=config_digest(values),
+        images_digest=materials.digest,
+        identity=identity,
+        init_from=source.id if source else None,
+        title=job.name if job else None,
+        sweep=job.sweep if job else None,
+    )
+
+
+def _take_up(run: RunFolder, materials: Materials, values: dict[str, Any]) -> None:
+    _same_images(run, materials.digest)
+    if not run.lock.acquire():
+        raise OptionError(f"resume={run.id}: it is running now")
+    run.set_status("RUNNING")
+    run.write_config(values)
+
+
+def _run(console: Console, training: Training, interruption: Interruption) -> float | None:
     """Train in the run folder; whatever happens, the run ends with a status that says it."""
     from srexp.evaluation.scoring import NotFinite
     from srexp.training.checkpoint import CheckpointError
     from srexp.training.loop import Diverged
 
-    resume = values["resume"] is not None
+    run = training.run
     view: MlflowView | None = None
     status, failure = "FAILED", ""
     console.print(f"run {run.id}\n    in {run.folder}")
     try:
-        with quiet_import():
-            import tensorflow  # noqa: F401
-        from srexp.commands.display import TrainingDisplay
-        from srexp.training import devices
-        from srexp.training.session import Session
+        session = _prepare(console, training)
+        view = session.view
 
-        first = run.info.get("progress", {}).get("step", 0) if resume else 0
-        display = TrainingDisplay(console, first, experiment.trainer.steps)
-        session = Session(experiment, materials, run, None, display)
-        surroundings = {**environment(), **devices.environment()}
-        write_json(run.folder / "environment.json", surroundings)
-        gpus = ", ".join(surroundings["gpus"])
-        console.print(
-            f"{experiment.model.name}: {session.cost}; "
-            f"{materials.sampler.patch_count:,} patches of {len(materials.train.images)} images; "
-            f"on {gpus or surroundings['processor']}"
-        )
-        view = session.view = _start_view(experiment, materials, run, values, session.cost, job)
+        def asked_to_stop() -> str | None:
+            if interruption.asked:
+                return "stopped"
+            return training.job.asked_to_stop() if training.job else None
+
         try:
             interruption.graceful = True
-            with display:
-                outcome = session.train(lambda: interruption.asked, resume=resume)
+            with session.display:
+                outcome = session.train(asked_to_stop)
         finally:
             interruption.graceful = False
-        _say_speed(console, outcome, experiment)
+        messages.say_speed(console, outcome)
+        steps = f"step {outcome.progress.step} of {training.experiment.trainer.steps}"
+        go_on = f"To go on: python -m srexp train resume={run.id}"
         if outcome.reason == "stopped":
             status = "INTERRUPTED"
-            raise CommandInterrupted(
-                f"stopped at step {outcome.progress.step} of {experiment.trainer.steps}, saved. "
-                f"To go on: python -m srexp train resume={run.id}",
-                interruption.exit_code,
-            )
+            raise CommandInterrupted(f"stopped at {steps}, saved. {go_on}", interruption.exit_code)
+        if outcome.reason == "pruned":
+            status = "PRUNED"
+            console.print(f"stopped at {steps}: the search found it hopeless")
+            return None
         reports = session.score()
-        _say_reports(console, experiment, run, session, reports)
+        messages.say_reports(console, run, session, reports)
         if outcome.reason == "max_minutes":
+            console.print(f"stopped by trainer.max_minutes at {steps}. {go_on}")
+        if outcome.reason == "patience":
+            patience = training.experiment.trainer.patience
             console.print(
-                f"stopped by trainer.max_minutes at step {outcome.progress.step} of "
-                f"{experiment.trainer.steps}. To go on: python -m srexp train resume={run.id}"
+                f"stopped at {steps}: no better score in {patience} evaluations "
+                f"(trainer.patience). {go_on} trainer.patience=null"
             )
         status = "FINISHED"
-        run.update(gains={report.task.key: report.gain.mean for report in reports})
-        return reports[-len(experiment.protocol)].gain.mean
+        result = reports[-len(training.experiment.protocol)]
+        run.update(
+            gains={report.task.key: report.gain.mean for report in reports},
+            result={
+                "task": result.task.key,
+                "gain": result.gain.mean,
+                "psnr": result.mean(lambda row: row.score.psnr),
+            },
+        )
+        return result.gain.mean
     except KeyboardInterrupt:
         status, failure = "INTERRUPTED", "stopped at once"
         kept = any(run.checkpoints.glob("*.npz"))
@@ -187,9 +237,61 @@ def _run(
         _close(console, run, view, status, failure)
 
 
+def _prepare(console: Console, training: Training) -> Any:
+    """Import TensorFlow, build the network, restore or begin, start showing it."""
+    with quiet_import():
+        import tensorflow  # noqa: F401
+    from srexp.commands.display import TrainingDisplay
+    from srexp.training import devices
+    from srexp.training.session import Session
+    from srexp.training.trained import scored_weights
+
+    experiment, run = training.experiment, training.run
+    weights = None
+    if training.source is not None and not checkpoint.newest(run.checkpoints):
+        weights = scored_weights(training.source, experiment_of(training.source.config))
+    display = TrainingDisplay(console, experiment.trainer.steps, training.job)
+    session = Session(experiment, training.materials, run, display)
+    if weights is not None:
+        session.start_from(weights)
+    for remark in session.go_on() if training.resume else ():
+        console.print(f"note: {remark}")
+    display.begin(run.id, session.progress.step)
+    surroundings = {**environment(), **devices.environment()}
+    write_json(run.folder / "environment.json", surroundings)
+    gpus = ", ".join(surroundings["gpus"])
+    console.print(
+        f"{experiment.model.name}: {session.cost}; "
+        f"{training.materials.sampler.patch_count:,} patches of "
+        f"{len(training.materials.train.images)} images; "
+        f"on {gpus or surroundings['processor']}"
+    )
+    session.view = _start_view(training, session.cost)
+    return session
+
+
+def _start_view(training: Training, cost: Any) -> MlflowView | None:
+    from srexp.tracking.mlflow_view import MlflowView
+    from srexp.training.shown import shown
+
+    parent = training.job.parent_run_id if training.job else None
+    what = shown(training.experiment, training.materials, training.run, cost, parent)
+    if what is None:
+        return None
+    training.run.update(mlflow=what)
+    view = MlflowView(training.run, fresh=not training.resume)
+    view.start()
+    view.wake()
+    remember_store(what["uri"])
+    return view
+
+
 def _advice(run: RunFolder) -> str:
     if any(run.checkpoints.glob("*.npz")):
-        return f"the weights of before are in {run.checkpoints}; the run is marked FAILED"
+        return (
+            f"the weights of before are in {run.checkpoints}; the run is marked FAILED. To go on "
+            f"with it: python -m srexp train resume={run.id}"
+        )
     return "it was before the first checkpoint; the run is marked FAILED"
 
 
@@ -200,18 +302,17 @@ def _close(
         run.set_status(status, failure=failure)
     except OSError as error:  # a full disk: say it, and let the first error be the one that counts
         console.print(f"note: the status could not be written ({error.strerror})")
-    if view is None:
-        return
-    if failure:
-        view.tags({"srexp.failure": failure[:500]})
-    if view.busy:
-        console.print("sending the last results to MLflow ...")
-    view.close(status)
-    if view.error is not None:
-        console.print(
-            f"note: MLflow at {view.target.uri} did not take everything ({view.error}): "
-            f"{view.unsent} items were not sent. The run folder has them all.",
-        )
+    if view is not None:
+        view.close(lambda: console.print("sending the last results to MLflow ..."))
+        if view.error is not None:
+            console.print(
+                f"note: MLflow at {view.mirror.store.uri} did not take everything ({view.error}): "
+                f"{view.unsent()} items were not sent. The run folder has them all; to send them: "
+                "python -m srexp sync"
+            )
+        elif view.mirror.refused is not None:
+            console.print(f"note: MLflow refused a part of it ({view.mirror.refused})")
+    run.release()
 
 
 def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder, dict[str, Any]]:
@@ -221,9 +322,8 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
     output_dir = Path(values["paths"]["output_dir"]).expanduser().resolve()
     run = find_run(str(values["resume"]), output_dir)
     checked = resumed(run, values, given)
-    last = run.checkpoints / "last.npz"
-    if last.exists():
-        checkpoint.load(last)  # damaged: told now, before anything changes
+    if checkpoint.newest(run.checkpoints):
+        checkpoint.load_newest(run.checkpoints)  # all damaged: told now, before anything changes
     return run, checked
 
 
@@ -235,145 +335,3 @@ def _same_images(run: RunFolder, digest: str) -> None:
             f"resume={run.id}: the training or validation images are not what they were when it "
             "began, so it cannot go on as if they were; start a new run"
         )
-
-
-def _mention_twin(console: Console, experiment: Experiment, digest: str, images: str) -> None:
-    for other in reversed(runs(experiment.paths.output_dir)):
-        same = (other.info.get("config_digest"), other.info.get("images_digest")) == (
-            digest,
-            images,
-        )
-        if same and other.info["status"] != "FINISHED":
-            state = "is running now" if other.alive else "was not finished"
-            console.print(
-                f"note: run {other.id} with the same configuration {state}"
-                + ("" if other.alive else f"; to go on with it: resume={other.id}")
-            )
-            return
-
-
-def _mention_short_schedule(console: Console, experiment: Experiment) -> None:
-    from srexp.training.schedules import Cosine
-
-    schedule, steps = experiment.schedule, experiment.trainer.steps
-    if isinstance(schedule, Cosine) and schedule.steps < steps:
-        rate = experiment.optimizer.learning_rate * schedule.final_fraction
-        console.print(
-            f"note: the cosine ends at step {schedule.steps}; the steps after it, up to {steps}, "
-            f"train at its final learning rate of {rate:.1e}"
-        )
-
-
-def _start_view(
-    experiment: Experiment,
-    materials: Materials,
-    run: RunFolder,
-    values: dict[str, Any],
-    cost: Any,
-    job: Job | None,
-) -> MlflowView | None:
-    from srexp.tracking.mlflow_view import MlflowView, Target
-    from srexp.tracking.options import MlflowTracking
-
-    tracking = experiment.tracking
-    if not isinstance(tracking, MlflowTracking):
-        return None
-    uri = tracking.resolved_uri(experiment.paths.output_dir)
-    before = run.info.get("mlflow", {})
-    same = before.get("uri") == uri
-    tasks = (*materials.validation, *materials.benchmarks)
-    target = Target(
-        uri=uri,
-        experiment=tracking.experiment,
-        artifact_root=experiment.paths.output_dir / "mlartifacts",
-        run_name=run.info["title"] or f"{run.info['name']} {run.id[-4:]}",
-        timeout_seconds=tracking.timeout_seconds,
-        run_id=before.get("run_id") if same else None,
-        parent_run_id=job.parent_run_id if job else None,
-        sent=before.get("sent", {}) if same else {},
-        tags={
-            "mlflow.source.name": "srexp train",
-            "mlflow.source.type": "LOCAL",
-            "srexp.run": run.id,
-            "srexp.folder": str(run.folder),
-            "srexp.config_digest": run.info["config_digest"],
-            "srexp.scale": str(experiment.degradation.scale),
-            "srexp.degradation": experiment.degradation.label,
-            "srexp.protocols": ", ".join(experiment.protocol),
-            "srexp.images_digest": materials.digest,
-            "srexp.parameters": str(cost.parameters),
-            "srexp.multiply_adds_1280x720": str(cost.multiply_adds),
-            **{f"srexp.task.{task.key}": task.label for task in tasks},
-        },
-    )
-    view = MlflowView(
-        target,
-        flatten({key: value for key, value in values.items() if key not in ("paths", "resume")}),
-        announce=lambda experiment_id, run_id: run.update(
-            mlflow={
-                "uri": uri,
-                "experiment_id": experiment_id,
-                "run_id": run_id,
-                "sent": target.sent,
-            }
-        ),
-        sent=lambda sent: run.update(mlflow={**run.info["mlflow"], "sent": sent}),
-    )
-    view.start()
-    for name in ("config.yaml", "config.json", "environment.json"):
-        view.artifact(run.folder / name)
-    remember_store(uri)
-    return view
-
-
-def _describe(
-    console: Console, experiment: Experiment, materials: Materials, values: dict[str, Any]
-) -> None:
-    with quiet_import():
-        import tensorflow  # noqa: F401
-    from srexp.evaluation import cost
-    from srexp.training.session import build_network
-
-    console.print(OmegaConf.to_yaml(OmegaConf.create(values)))
-    network = build_network(experiment)
-    measured = cost.measure(
-        network, scale=experiment.degradation.scale, upsampling=experiment.model.upsampling
-    )
-    field = experiment.model.receptive_field
-    console.print(f"{measured}; receptive field {field}x{field} input pixels")
-    sampler, trainer = materials.sampler, experiment.trainer
-    seen = trainer.steps * trainer.batch_size
-    console.print(
-        f"{len(materials.train.images)} training images with {sampler.patch_count:,} different "
-        f"patches of {trainer.hr_patch_size}x{trainer.hr_patch_size}; "
-        f"{trainer.steps:,} steps see {seen:,} patches"
-    )
-    for task in materials.validation:
-        console.print(f"validation: {task.label}")
-    for task in materials.benchmarks:
-        console.print(f"benchmark: {task.label}")
-    console.print("dry run: nothing was trained, nothing was written")
-
-
-def _say_speed(console: Console, outcome: Any, experiment: Experiment) -> None:
-    seconds = outcome.train_seconds
-    if seconds:
-        console.print(
-            f"trained for {seconds:.0f} s, {100 * outcome.data_wait_seconds / seconds:.1f} % of it "
-            "waiting for data"
-        )
-
-
-def _say_reports(
-    console: Console, experiment: Experiment, run: RunFolder, session: Any, reports: list[Report]
-) -> None:
-    from srexp.evaluation.tables import caption, table
-
-    for report in reports:
-        console.print()
-        console.print(table(report))
-        console.print(caption(report, session.cost))
-    console.print(f"\npictures: {run.folder / 'grids'}")
-    console.print(f"per image: {run.folder / 'evaluations'}")
-    if session.view is not None:
-        console.print(f"MLflow: python -m srexp ui --uri {session.view.target.uri}")

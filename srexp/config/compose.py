@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+
+from srexp.protocol import digest
 
 _sweeps: list[Path] = []
 
@@ -23,10 +25,16 @@ def conf_dir() -> Path:
 
 @cache
 def sweep_dir(output_dir: str) -> Path:
-    """The folder of this process's sweep, `OUTPUT_DIR/sweeps/DATE_TIME_XXXX`."""
-    # The random end keeps sweeps of the same second apart.
+    """The folder of this process's sweep, `OUTPUT_DIR/sweeps/DATE_TIME_XXXXXXXX`.
+
+    The same command typed again has the same: the end stands for its overrides, without those
+    that say how jobs are launched.
+    """
+    given = [a for a in sys.argv[1:] if "=" in a and not a.startswith(("hydra.launcher", "hydra/"))]
+    end = digest(sorted(given))
+    before = sorted((Path(output_dir) / "sweeps").glob(f"*_{end}"))
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = Path(output_dir) / "sweeps" / f"{stamp}_{secrets.token_hex(2)}"
+    folder = before[-1] if before else Path(output_dir) / "sweeps" / f"{stamp}_{end}"
     _sweeps.append(folder)
     return folder
 

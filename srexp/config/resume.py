@@ -1,18 +1,22 @@
-"""Going on with a run: its own configuration, with the few keys that may change."""
+"""Going on with a run: its own configuration, with the few keys that may change. Or from one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from srexp.config.settings import flatten, with_folders
-from srexp.options import OptionError
-from srexp.tracking.record import RunFolder
+from srexp.config.registry import implementation
+from srexp.config.settings import with_folders
+from srexp.options import OptionError, flatten
+from srexp.tracking.record import RunFolder, find_run
+from srexp.training import checkpoint
 
 # Keys that change what is to come and nothing that has been.
 MAY_CHANGE = (
     "trainer.steps", "trainer.max_minutes", "trainer.sample_grids", "trainer.dry_run",
+    "trainer.keep_checkpoints", "trainer.strategy", "trainer.patience", "trainer.min_delta",
     "tracking", "paths", "resume",
 )  # fmt: skip
 
@@ -84,3 +88,38 @@ def _moved(config: dict[str, Any], before: str, now: str) -> dict[str, Any]:
         return now + folder[len(before) :] if inside else folder
 
     return with_folders(config, move)
+
+
+def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any]]:
+    """The run that `init_from` names, and the configuration with its full name.
+
+    The name then holds a digest of the weights as well (`RUN@DIGEST`), since a run may be trained
+    further.
+
+    Raises:
+        RunError: There is no such run.
+        CheckpointError: It has no sound weights.
+        OptionError: Its weights do not fit the network, or are no longer those of the digest.
+    """
+    if config.get("init_from") is None:
+        return None, config
+    wanted, _, digest = str(config["init_from"]).partition("@")
+    run = find_run(wanted, Path(config["paths"]["output_dir"]).expanduser().resolve())
+    weights = checkpoint.fingerprint(checkpoint.best_path(run.checkpoints))
+    if digest and digest != weights:
+        raise OptionError(
+            f"init_from={config['init_from']}: the best weights of {run.id} are now {weights}"
+        )
+    theirs = run.config
+    keys = ["color", "model", "act"]
+    if implementation("model", config["model"]["name"]).upsampling == "post":  # type: ignore[attr-defined]
+        keys.append("degradation.scale")
+    ours, before = flatten(config), flatten(theirs)
+    for name in sorted(ours.keys() | before.keys(), key=_name_first):
+        of_network = any(name == key or name.startswith(f"{key}.") for key in keys)
+        if of_network and ours.get(name) != before.get(name):
+            raise OptionError(
+                f"{name}={ours.get(name)}: the weights of init_from={run.id} are of a network "
+                f"with {before.get(name)}; give {name}={before.get(name)}"
+            )
+    return run, {**config, "init_from": f"{run.id}@{weights}"}

@@ -17,7 +17,7 @@ from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
 from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
-from srexp.options import OptionError, Options
+from srexp.options import OptionError, Options, additions, flatten
 from srexp.protocol import Protocol, digest
 from srexp.training.experiment import Experiment, Paths, check_seed
 
@@ -30,6 +30,7 @@ _SEVERAL = ("protocol", "benchmark")
 # What cannot change the weights or the scores of a run.
 WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
+    "trainer.keep_checkpoints", "trainer.strategy",
 )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def _check_keys(values: dict[str, Any], cls: type[Options]) -> None:
             near = get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
             raise OptionError(f"{name}: {cls.name} has no such key{hint}", str(name))
-    missing = [name for name in known if name not in values]
+    missing = [name for name in known if name not in values and name not in additions(cls)]
     if missing:
         raise OptionError(f"{missing[0]}: is missing", missing[0])
 
@@ -212,17 +213,6 @@ def _is_folder(key: str) -> bool:
     return key.startswith("paths.") or key.rsplit(".", 1)[-1] in ("train_dir", "val_dir", "dir")
 
 
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys as dotted ones."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def config_digest(config: dict[str, Any]) -> str:
     """Equal for configurations that give the same result from the same images.
 
@@ -232,8 +222,29 @@ def config_digest(config: dict[str, Any]) -> str:
     return digest(
         {
             key: value
-            for key, value in flatten(config).items()
+            for key, value in flatten(_without_additions(config)).items()
             if not _is_folder(key)
             and not any(key == k or key.startswith(f"{k}.") for k in WITHOUT_EFFECT)
-        }
+        },
+        digits=16,
     )
+
+
+def _without_additions(config: dict[str, Any]) -> dict[str, Any]:
+    """Without what was added later and stands at the old behaviour."""
+
+    def older(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
+        added = additions(cls)
+        return {k: v for k, v in node.items() if k not in added or v != added[k]}
+
+    def option(group: str, node: Any) -> Any:
+        return older(node, implementation(group, node.get("name")))
+
+    values = older(config, Experiment)
+    for group in _SINGLE:
+        if isinstance(values.get(group), dict):
+            values[group] = option(group, values[group])
+    for group in _SEVERAL:
+        if isinstance(values.get(group), dict):
+            values[group] = {name: option(group, node) for name, node in values[group].items()}
+    return values

@@ -45,7 +45,18 @@ class PatchSampler:
         batch_size: int,
         augment: bool,
         seed: int,
+        distinct_batches: int | None = None,
     ) -> None:
+        """Args:
+        pairs: Whole images.
+        scale: HR pixels an LR pixel, along each axis.
+        hr_patch_size: Side of an HR patch in pixels.
+        batch_size: Patches a step.
+        augment: Flip and rotate.
+        seed: Of the choice of patches.
+        distinct_batches: Repeat the first so many batches; None for a new one each step.
+        """
+        self.distinct_batches = distinct_batches
         self.pairs = pairs
         self.scale = scale
         self.hr_patch_size = hr_patch_size
@@ -70,6 +81,8 @@ class PatchSampler:
         Returns:
             Inputs `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P = `hr_patch_size`.
         """
+        if self.distinct_batches is not None:
+            step %= self.distinct_batches
         random = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = random.integers(self.patch_count, size=self.batch_size)
         poses = random.integers(8, size=self.batch_size)

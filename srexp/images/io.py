@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -114,3 +115,10 @@ def to_picture(image: np.ndarray) -> Image.Image:
     """`[H, W, 1 or 3]` float in [0, 1], or uint8, as an 8-bit Pillow picture."""
     data = image if image.dtype == np.uint8 else to_uint8(image)
     return Image.fromarray(data[..., 0] if data.shape[2] == 1 else data)
+
+
+def to_png(image: np.ndarray) -> bytes:
+    """`[H, W, 1 or 3]` float in [0, 1], or uint8, as the content of a PNG file."""
+    content = io.BytesIO()
+    to_picture(image).save(content, "PNG")
+    return content.getvalue()

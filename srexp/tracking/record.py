@@ -1,10 +1,11 @@
 """The run folder: the truth about a run, whatever happens to MLflow.
 
 config.yaml, config.json   the resolved configuration, to read and to load
-run.json                   identity and status
+run.json                   identity, status, how far it is, and what MLflow is to show
+run.lock                   held by the process that trains
 environment.json           versions, machine, threads
 metrics.jsonl              every logged number, one line a point in time
-checkpoints/               last.npz, best.npz
+checkpoints/               step-*.npz, the newest ones, and best.npz
 evaluations/               per-image CSV of every evaluation
 grids/                     sample pictures
 model.keras                the scored weights
@@ -21,15 +22,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from srexp import __version__
-from srexp.files import write_atomically
+from srexp.files import Lock, write_atomically
 
-Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED"]
+# KILLED: it ended without saying so; PRUNED: a search found it hopeless and stopped it.
+Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED", "KILLED", "PRUNED"]
+
+# Of config.json. A step in `UPGRADES` turns the configuration of format n into that of n + 1.
+CONFIG_FORMAT = 1
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 class RunError(ValueError):
@@ -39,6 +45,17 @@ class RunError(ValueError):
 def write_json(path: Path, value: Any) -> None:
     """Plain data as indented JSON, atomically."""
     write_atomically(path, (json.dumps(value, indent=2, default=str) + "\n").encode())
+
+
+def _append(file: int, line: bytes) -> None:
+    """Write a line to the end of an open file, whole or not at all."""
+    before = os.fstat(file).st_size
+    try:
+        while line:
+            line = line[os.write(file, line) :]
+    except OSError:  # a full disk
+        os.ftruncate(file, before)
+        raise
 
 
 class RunFolder:
@@ -52,8 +69,10 @@ class RunFolder:
     def __init__(self, folder: Path, info: dict[str, Any]) -> None:
         self.folder = folder
         self.info = info
+        self.lock = Lock(folder / "run.lock")
         # Training and the thread that writes to MLflow both note how far they are.
-        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._metrics: IO[bytes] | None = None
 
     @classmethod
     def create(
@@ -78,8 +97,9 @@ class RunFolder:
                         raise
             (folder / "checkpoints").mkdir()
             run = cls(folder, {"id": identity, "name": name, "created": time.time(), **info})
+            run.lock.acquire()  # before run.json, so that nobody sees a run without its process
             write_atomically(folder / "config.yaml", config_yaml.encode())
-            write_json(folder / "config.json", config)
+            run.write_config(config)
             run.set_status("RUNNING")
             return run
         except OSError as error:
@@ -112,7 +132,7 @@ class RunFolder:
         """The resolved configuration, as it was when the run began.
 
         Raises:
-            RunError: Missing or damaged.
+            RunError: Missing, damaged, or from a newer srexp.
         """
         try:
             config = json.loads((self.folder / "config.json").read_text())
@@ -120,7 +140,19 @@ class RunFolder:
             raise RunError(f"{self.folder / 'config.json'}: cannot be read ({error})") from None
         if not isinstance(config, dict):
             raise RunError(f"{self.folder / 'config.json'}: holds no configuration")
+        written = config.pop("format", 1)
+        if written > CONFIG_FORMAT:
+            raise RunError(
+                f"{self.folder / 'config.json'}: written by a newer srexp (format {written}, this "
+                f"one reads {CONFIG_FORMAT})"
+            )
+        for step in range(written, CONFIG_FORMAT):
+            config = UPGRADES[step](config)
         return config
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Replace the configuration."""
+        write_json(self.folder / "config.json", {"format": CONFIG_FORMAT, **config})
 
     @property
     def checkpoints(self) -> Path:
@@ -129,47 +161,62 @@ class RunFolder:
 
     @property
     def alive(self) -> bool:
-        """Whether the process that wrote it still runs, as far as this machine can tell."""
-        if self.info["status"] != "RUNNING" or self.info.get("host") != socket.gethostname():
-            return False
-        try:
-            pid = int(self.info["pid"])
-            os.kill(pid, 0)
-        except (OSError, KeyError, ValueError):
-            return False
-        # Another process may have the number by now.
-        return bool(self.info.get("process_start") == _process_start(pid))
+        """Whether a process trains it now."""
+        return self.lock.held
+
+    def settle(self) -> None:
+        """Mark a run that ended without saying so."""
+        if self.info["status"] == "RUNNING" and not self.alive:
+            try:
+                self.update(status="KILLED")
+            except OSError:
+                self.info["status"] = "KILLED"  # somebody else's run, which we may only read
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
-        with self._lock:
+        with self._writing:
             self.info.update(info)
             write_json(self.folder / "run.json", self.info)
 
     def set_status(self, status: Status, **info: Any) -> None:
-        """Change the status, and say which process holds the run."""
+        """Change the status, and say which process did."""
         self.update(
             status=status,
             pid=os.getpid(),
-            process_start=_process_start(os.getpid()),
             host=socket.gethostname(),
             updated=time.time(),
             **info,
         )
 
-    def log(self, step: int, metrics: dict[str, float]) -> dict[str, Any]:
-        """Append one point to `metrics.jsonl`; returns the line as data."""
+    def log(self, step: int, metrics: dict[str, float], *, final: bool = False) -> None:
+        """Append one point to `metrics.jsonl`.
+
+        Args:
+            step: Updates done.
+            metrics: Name -> number.
+            final: Of the end of a run, which a longer training has once more.
+
+        Raises:
+            OSError: The disk is full; the file is as it was.
+        """
         point = {"step": step, "time": time.time(), "metrics": metrics}
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(point) + "\n")
-        return point
+        if final:
+            point["final"] = True
+        if self._metrics is None:
+            self._metrics = (self.folder / "metrics.jsonl").open("ab", buffering=0)
+        _append(self._metrics.fileno(), (json.dumps(point) + "\n").encode())
+
+    def flush(self) -> None:
+        """Make sure that what was logged has reached the disk."""
+        if self._metrics is not None:
+            os.fsync(self._metrics.fileno())
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """Every logged point; a last line cut short by a crash is passed over."""
+        """Every logged point; a line cut short by a crash is passed over."""
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             try:
                 yield json.loads(line)
             except ValueError:
@@ -177,21 +224,57 @@ class RunFolder:
 
     def forget_after(self, step: int) -> None:
         """Drop points beyond a step: they are computed again after a resume."""
-        kept = [json.dumps(point) for point in self.points() if point["step"] <= step]
+        kept = [
+            json.dumps(point)
+            for point in self.points()
+            if point["step"] <= step and not point.get("final")
+        ]
+        self._metrics = None
         write_atomically(
             self.folder / "metrics.jsonl", "".join(f"{line}\n" for line in kept).encode()
         )
 
+    def release(self) -> None:
+        """Let others have the run: nothing is written to it any more."""
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
+        self.lock.release()
+
 
 def runs(output_dir: Path) -> list[RunFolder]:
-    """All runs directly under a folder, the oldest first; unreadable ones are passed over."""
+    """All runs directly under a folder, the oldest first; unreadable ones are passed over.
+
+    Those that were killed are marked so.
+    """
     found = []
     for path in output_dir.glob("*/run.json") if output_dir.is_dir() else []:
         try:
-            found.append(RunFolder.open(path.parent))
+            run = RunFolder.open(path.parent)
         except RunError:
             continue
+        run.settle()
+        found.append(run)
     return sorted(found, key=lambda run: run.info.get("created", 0))
+
+
+def claims(output_dir: Path) -> Lock:
+    """Held while a process looks whether a run exists, and makes or takes it if not."""
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"paths.output_dir={output_dir}: cannot be written ({error.strerror or error})"
+        ) from None
+    return Lock(output_dir / ".claims.lock")
+
+
+def run_of_identity(output_dir: Path, identity: str) -> RunFolder | None:
+    """The run that a job is, if there is one: a finished one rather than another."""
+    same = [run for run in runs(output_dir) if run.info.get("identity") == identity]
+    finished = [run for run in same if run.info["status"] == "FINISHED"]
+    found = finished or same
+    return found[-1] if found else None
 
 
 def find_run(wanted: str, output_dir: Path) -> RunFolder:
@@ -203,7 +286,9 @@ def find_run(wanted: str, output_dir: Path) -> RunFolder:
     if not wanted.strip():
         raise RunError("a run is named by its folder, its id or the start of it, or latest; got ''")
     if (Path(wanted) / "run.json").is_file():
-        return RunFolder.open(Path(wanted))
+        run = RunFolder.open(Path(wanted))
+        run.settle()
+        return run
     known = runs(output_dir)
     if not known:
         raise RunError(f"run {wanted}: there are no runs in {output_dir}")
@@ -248,15 +333,6 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "command": sys.argv,
     }
-
-
-def _process_start(pid: int) -> str | None:
-    """When a process began, in the system's ticks; None where the system does not say."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rsplit(")", 1)[1].split()[19]  # field 22; the name before may hold anything
-    except (OSError, IndexError):
-        return None
 
 
 def _git_commit() -> str | None:

@@ -2,7 +2,7 @@
 
 A file is written beside its place, flushed to the disk and renamed, so that a crash leaves the
 old one or the new one, never half of either. Nothing in it is code: arrays are read without
-pickle and the configuration as JSON.
+pickle and the rest as JSON. A folder holds the newest ones, `step-NNNNNNN.npz`, and `best.npz`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ import numpy as np
 
 from srexp.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
+
+
+def _renamed_score(meta: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 knew PSNR alone to choose weights by."""
+    progress = dict(meta["progress"])
+    progress["best_score"] = progress.pop("best_psnr")
+    return {**meta, "progress": progress}
+
+
+# A step turns the plain data of format n into that of n + 1.
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _renamed_score}
 
 
 class CheckpointError(ValueError):
@@ -40,6 +52,9 @@ def save(path: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> Non
         path: The file.
         arrays: Name -> array.
         meta: Plain data (step, scores, identity).
+
+    Raises:
+        OSError: The disk is full; what was there before still is.
     """
     text = json.dumps({"format": FORMAT, **meta}, sort_keys=True)
     members = {
@@ -74,4 +89,73 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise CheckpointError(
             f"{path}: written by a newer srexp (format {meta['format']}, this one reads {FORMAT})"
         )
+    for step in range(meta["format"], FORMAT):
+        meta = UPGRADES[step](meta)
     return arrays, meta
+
+
+def fingerprint(path: Path) -> str:
+    """Eight hexadecimal digits that stand for the content.
+
+    Raises:
+        CheckpointError: Missing or damaged.
+    """
+    arrays, _ = load(path)
+    return _checksum(arrays, "")[:8]
+
+
+def step_path(folder: Path, step: int) -> Path:
+    """The file of the checkpoint of a step."""
+    return folder / f"step-{step:07d}.npz"
+
+
+def best_path(folder: Path) -> Path:
+    """The file of the best checkpoint."""
+    return folder / "best.npz"
+
+
+def newest(folder: Path) -> list[Path]:
+    """The files of the newest checkpoints, the newest first."""
+    steps = sorted(folder.glob("step-*.npz"), key=lambda path: int(path.stem[5:]), reverse=True)
+    older = folder / "last.npz"  # as format 1 called the only one
+    return [*steps, older] if older.exists() else steps
+
+
+def load_newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], list[str]]:
+    """Read the newest checkpoint that is sound.
+
+    Returns:
+        Arrays, plain data, and what is wrong with the newer ones.
+
+    Raises:
+        CheckpointError: There is none, or none that is sound.
+    """
+    sound = None
+    faults: list[str] = []
+    for path in newest(folder):
+        try:
+            sound = load(path)
+            break
+        except CheckpointError as error:
+            faults.append(str(error))
+    if faults:  # the best one may be newer than the newest sound one
+        try:
+            best = load(best_path(folder))
+            if sound is None or best[1]["progress"]["step"] > sound[1]["progress"]["step"]:
+                sound = best
+        except CheckpointError:
+            pass
+    if sound is None:
+        raise CheckpointError("; ".join(faults) or f"{folder}: holds no checkpoint")
+    return *sound, faults
+
+
+def keep_as_best(path: Path) -> None:
+    """Make a checkpoint the best one as well: a copy, so that no damage hits both."""
+    write_atomically(best_path(path.parent), path.read_bytes())
+
+
+def remove_old(folder: Path, keep: int) -> None:
+    """Remove all but the newest `keep` checkpoints; the best one stays."""
+    for path in newest(folder)[keep:]:
+        path.unlink(missing_ok=True)

@@ -58,6 +58,7 @@ class Experiment:
     color: str
     seed: int
     resume: str | None
+    init_from: str | None = None
 
     def __post_init__(self) -> None:
         check_seed(self.seed)

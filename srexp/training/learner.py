@@ -94,6 +94,13 @@ class Learner:
         for name, variable in variables.items():
             variable.assign(arrays[name])
 
+    def set_weights(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take over a network's scored weights, `weights()` of another learner."""
+        current = self.arrays()
+        network = {k: v for k, v in arrays.items() if k.startswith("model/")}
+        # The average of the weights begins where the weights do.
+        self.restore({**current, **network})
+
     def _variables(self) -> dict[str, list[Any]]:
         return {"model": self.network.variables, "optimizer": self.optimizer.variables}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,14 +32,18 @@ class Progress:
     Attributes:
         step: Updates done.
         best_step: Where the best validation score was, -1 for none yet.
-        best_psnr: That score, mean validation PSNR in dB.
+        best_score: That score, the mean of what `trainer.monitor` names.
+        stale: Evaluations since a score was better by more than `trainer.min_delta`.
         seconds: Training time so far, over all continuations, evaluation included.
+        losses: Of the steps since the last window ended, so that a continuation ends the same one.
     """
 
     step: int = 0
     best_step: int = -1
-    best_psnr: float = -math.inf
+    best_score: float = -math.inf
+    stale: int = 0
     seconds: float = 0.0
+    losses: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -59,25 +63,27 @@ class Watcher(Protocol):
     def stepped(self, step: int) -> None: ...
     def window(self, window: Window) -> None: ...
     def evaluate(self, step: int) -> float:
-        """Score the validation images with the weights as they are; mean PSNR in dB."""
+        """Score the validation images with the weights as they are; the greater the better."""
         ...
 
-    def saved(self, path: Path, progress: Progress) -> None: ...
+    def saving(self) -> None:
+        """A checkpoint is about to be written: what was logged must not be lost after it."""
+        ...
+
+    def saved(self, progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How training ended: `done`, `max_minutes` or `stopped` (asked to), and where."""
+    """How training ended, and where.
+
+    `done`, `max_minutes`, `patience`, or what it was asked to stop for (`stopped`, `pruned`).
+    """
 
     reason: str
     progress: Progress
     train_seconds: float
     data_wait_seconds: float
-
-
-def checkpoint_paths(folder: Path) -> tuple[Path, Path]:
-    """The files of the last and of the best weights in a run's folder."""
-    return folder / "last.npz", folder / "best.npz"
 
 
 def save(path: Path, learner: Learner, progress: Progress, identity: dict[str, Any]) -> None:
@@ -94,11 +100,52 @@ def load(path: Path, learner: Learner) -> Progress:
         CheckpointError: See `checkpoint.load` and `Learner.restore`.
     """
     arrays, meta = checkpoint.load(path)
+    return _restored(path, learner, arrays, meta)
+
+
+def load_newest(folder: Path, learner: Learner) -> tuple[Progress, list[str]]:
+    """Restore a learner from the newest sound checkpoint, and put the best one right.
+
+    Returns:
+        Where the run is, and what a person should know of damaged files.
+
+    Raises:
+        CheckpointError: None is sound, or they are of another network.
+    """
+    arrays, meta, faults = checkpoint.load_newest(folder)
+    progress = _restored(folder, learner, arrays, meta)
+    remarks = [f"{fault}; an older checkpoint is used" for fault in faults]
+    return progress, remarks + _mend_best(folder, progress)
+
+
+def _restored(path: Path, learner: Learner, arrays: Any, meta: dict[str, Any]) -> Progress:
     try:
         learner.restore(arrays)
     except checkpoint.CheckpointError as error:
         raise checkpoint.CheckpointError(f"{path}: {error}") from None
     return Progress(**meta["progress"])
+
+
+def _mend_best(folder: Path, progress: Progress) -> list[str]:
+    """Make best.npz what the progress says, where a crash or damage has come between."""
+    if progress.best_step < 0:
+        return []
+    fault = "it is of another step"
+    try:
+        _, meta = checkpoint.load(checkpoint.best_path(folder))
+        if meta["progress"]["step"] == progress.best_step:
+            return []
+    except checkpoint.CheckpointError as error:
+        fault = str(error)
+    same = checkpoint.step_path(folder, progress.best_step)
+    try:
+        checkpoint.load(same)
+    except checkpoint.CheckpointError:
+        best, progress.best_step, progress.best_score = progress.best_step, -1, -math.inf
+        checkpoint.best_path(folder).unlink(missing_ok=True)
+        return [f"{fault}; the best weights, of step {best}, are lost, the next ones count"]
+    checkpoint.keep_as_best(same)
+    return []
 
 
 def train(
@@ -110,7 +157,7 @@ def train(
     folder: Path,
     identity: dict[str, Any],
     watcher: Watcher,
-    asked_to_stop: Callable[[], bool],
+    asked_to_stop: Callable[[], str | None],
 ) -> Outcome:
     """Train from `progress.step` to `options.steps`.
 
@@ -122,12 +169,12 @@ def train(
         folder: Of the checkpoints.
         identity: Plain data that goes into each checkpoint.
         watcher: Is told, and evaluates.
-        asked_to_stop: Looked at after each step.
+        asked_to_stop: Looked at after each step; the reason, or None.
 
     Raises:
         Diverged: The loss or a weight is not finite. The checkpoints of before stand.
+        OSError: A checkpoint could not be written. The ones before it stand.
     """
-    last, best = checkpoint_paths(folder)
     began, seconds_before = time.perf_counter(), progress.seconds
     train_seconds = wait_seconds = 0.0
     reason = "done"
@@ -139,23 +186,21 @@ def train(
         improved = False
         if evaluated:
             with learner.scored_weights():
-                psnr = watcher.evaluate(progress.step)
-            if math.isnan(psnr):  # every validation image was reproduced exactly
-                psnr = -math.inf
-            improved = progress.best_step < 0 or psnr > progress.best_psnr
-            if improved:
-                progress.best_psnr, progress.best_step = psnr, progress.step
+                improved = _count(progress, watcher.evaluate(progress.step), options.min_delta)
+        watcher.saving()
+        path = checkpoint.step_path(folder, progress.step)
+        save(path, learner, progress, identity)
         if improved:
-            save(best, learner, progress, identity)
-        save(last, learner, progress, identity)
-        watcher.saved(last, progress)
+            checkpoint.keep_as_best(path)
+        checkpoint.remove_old(folder, options.keep_checkpoints)
+        watcher.saved(progress)
 
     while progress.step < options.steps:
         first = progress.step
         to_evaluation = options.eval_every - first % options.eval_every
         end = min(options.steps, first + to_evaluation, first + WINDOW - first % WINDOW)
-        losses, waited = [], 0.0
-        start = time.perf_counter()
+        losses: list[Any] = []
+        waited, start = 0.0, time.perf_counter()
         while progress.step < end and reason == "done":
             before = time.perf_counter()
             inputs, hr = next(batches)
@@ -163,8 +208,8 @@ def train(
             losses.append(learner.step(inputs, hr))
             progress.step += 1
             watcher.stepped(progress.step)
-            if asked_to_stop():
-                reason = "stopped"
+            if why := asked_to_stop():
+                reason = why
             elif options.max_minutes and (time.perf_counter() - began > 60 * options.max_minutes):
                 reason = "max_minutes"
         values = np.array([float(loss) for loss in losses])
@@ -174,23 +219,40 @@ def train(
         if not np.isfinite(values).all():
             step = first + 1 + int(np.flatnonzero(~np.isfinite(values))[0])
             raise Diverged(f"the loss of step {step} is {values[step - first - 1]}")
-        watcher.window(
-            Window(
-                progress.step,
-                float(values.mean()),
-                learner.learning_rate(),
-                len(values) * options.batch_size / elapsed,
-                waited / elapsed,
+        progress.losses += [float(value) for value in values]
+        if progress.step == end:
+            watcher.window(
+                Window(
+                    progress.step,
+                    float(np.mean(progress.losses)),
+                    learner.learning_rate(),
+                    len(values) * options.batch_size / elapsed,
+                    waited / elapsed,
+                )
             )
-        )
+            progress.losses = []
         if progress.step == options.steps:
             reason = "done"  # whoever asked to stop, or the clock, came too late
-        if reason == "stopped":
-            keep(evaluated=False)
-            break
-        at_end = progress.step == options.steps or reason == "max_minutes"
-        if at_end or progress.step % options.eval_every == 0:
+        due = progress.step == end and progress.step % options.eval_every == 0
+        if progress.step == options.steps or reason == "max_minutes" or due:
             keep(evaluated=True)
+            hopeless = options.patience is not None and progress.stale >= options.patience
+            if hopeless and reason == "done" and progress.step < options.steps:
+                reason = "patience"
+        elif reason != "done":
+            keep(evaluated=False)
         if reason != "done":
             break
     return Outcome(reason, progress, train_seconds, wait_seconds)
+
+
+def _count(progress: Progress, score: float, min_delta: float) -> bool:
+    """Note a score; whether it is the best so far."""
+    if math.isnan(score):  # every validation image was reproduced exactly
+        score = -math.inf
+    first = progress.best_step < 0
+    progress.stale = 0 if first or score > progress.best_score + min_delta else progress.stale + 1
+    improved = first or score > progress.best_score
+    if improved:
+        progress.best_score, progress.best_step = score, progress.step
+    return improved

@@ -12,6 +12,9 @@ from srexp.models.upscaler import Upscaler, to_network_channels
 from srexp.protocol import digest
 from srexp.training.experiment import Experiment
 
+# Raised when the same configuration and images come to give other results.
+RESULTS_VERSION = 1
+
 
 @dataclass
 class Materials:
@@ -33,6 +36,15 @@ class Materials:
     def digest(self) -> str:
         """Of the content of the training and validation images: what decides the weights."""
         return digest([self.train.digest, self.validation[0].images.digest])
+
+    def identity(self, config_digest: str) -> str:
+        """Equal for runs that give the same weights and the same scores.
+
+        Args:
+            config_digest: Of the configuration.
+        """
+        benchmarks = [task.images.digest for task in self.benchmarks]
+        return digest([config_digest, self.digest, benchmarks, RESULTS_VERSION], digits=16)
 
 
 def gather(experiment: Experiment) -> Materials:
@@ -68,6 +80,7 @@ def gather(experiment: Experiment) -> Materials:
         batch_size=experiment.trainer.batch_size,
         augment=experiment.trainer.augment,
         seed=experiment.seed,
+        distinct_batches=experiment.trainer.distinct_batches,
     )
     return Materials(train, sampler, validation, benchmarks, remarks)
 

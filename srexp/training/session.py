@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 
 from srexp.data.pipeline import batches
 from srexp.evaluation import cost
@@ -16,11 +17,11 @@ from srexp.evaluation.inference import forward
 from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
 from srexp.files import write_atomically
-from srexp.images.io import to_picture
+from srexp.images.io import to_png
 from srexp.models.upscaler import Upscaler
 from srexp.tracking.mlflow_view import MlflowView
 from srexp.tracking.record import RunFolder
-from srexp.training import devices, loop
+from srexp.training import checkpoint, devices, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.materials import Materials
@@ -53,17 +54,19 @@ class Session:
         experiment: What to do.
         materials: The images.
         run: Where everything is kept.
-        view: MLflow, or None.
         display: The screen.
+        view: MLflow, or None.
+        progress: Where the run is.
     """
 
     experiment: Experiment
     materials: Materials
     run: RunFolder
-    view: MlflowView | None
     display: Display
+    view: MlflowView | None = None
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
+    progress: loop.Progress = field(init=False, default_factory=loop.Progress)
 
     def __post_init__(self) -> None:
         experiment = self.experiment
@@ -85,18 +88,39 @@ class Session:
             experiment.model, experiment.degradation, experiment.channels, forward(network)
         )
 
-    def train(self, asked_to_stop: Callable[[], bool], *, resume: bool) -> loop.Outcome:
+    def start_from(self, arrays: dict[str, np.ndarray]) -> None:
+        """Begin with another run's weights (`Learner.weights`).
+
+        Raises:
+            CheckpointError: They are of another network.
+        """
+        self.learner.set_weights(arrays)
+
+    def go_on(self) -> list[str]:
+        """Restore the newest sound checkpoint, and drop the points after it.
+
+        A run that was killed before its first checkpoint begins anew.
+
+        Returns:
+            What a person should know of damaged files.
+
+        Raises:
+            CheckpointError: No checkpoint can be used.
+        """
+        remarks: list[str] = []
+        if checkpoint.newest(self.run.checkpoints):
+            self.progress, remarks = loop.load_newest(self.run.checkpoints, self.learner)
+        self.run.forget_after(self.progress.step)
+        return remarks
+
+    def train(self, asked_to_stop: Callable[[], str | None]) -> loop.Outcome:
         """Train to the end, or until asked to stop.
 
         Raises:
             Diverged: The loss or a weight is not finite.
-            CheckpointError: The checkpoint to resume from cannot be used.
+            OSError: Something could not be written.
         """
-        last, _ = loop.checkpoint_paths(self.run.checkpoints)
-        # Killed before the first checkpoint: the start is the checkpoint.
-        progress = loop.load(last, self.learner) if resume and last.exists() else loop.Progress()
-        self.run.forget_after(progress.step)
-        trainer = self.experiment.trainer
+        progress, trainer = self.progress, self.experiment.trainer
         identity = {"run": self.run.id, "config_digest": self.run.info.get("config_digest")}
         if progress.step >= trainer.steps:
             return loop.Outcome("done", progress, 0.0, 0.0)
@@ -113,7 +137,9 @@ class Session:
 
     def score(self) -> list[Report]:
         """Score the best weights on the validation images and every benchmark, and keep them."""
-        best = loop.checkpoint_paths(self.run.checkpoints)[1]
+        best = checkpoint.best_path(self.run.checkpoints)
+        if not best.exists():  # damaged, and no evaluation since
+            best = checkpoint.newest(self.run.checkpoints)[0]
         progress = loop.load(best, self.learner)
         weights = f"best on val (step {progress.step}), {self._kind}"
         with self.learner.scored_weights():
@@ -121,14 +147,11 @@ class Session:
                 [self._evaluate(task, progress.step, weights, "final") for task in tasks]
                 for tasks in (self.materials.validation, self.materials.benchmarks)
             )
-            path = self.run.folder / "model.keras"
-            self.learner.network.save(path)
+            self._save_network()
         # Plain keys for what is scored once; the validation curve keeps its own.
         metrics = {f"best/{k}": v for report in validation for k, v in report.metrics().items()}
         metrics |= {k: v for report in benchmarks for k, v in report.metrics().items()}
-        self._log(progress.step, metrics)
-        if self.view is not None:
-            self.view.artifact(path, "model")
+        self._log(progress.step, metrics, final=True)
         return validation + benchmarks
 
     # What the loop tells (`loop.Watcher`):
@@ -151,7 +174,7 @@ class Session:
         )
 
     def evaluate(self, step: int) -> float:
-        """Score the weights on the validation images; mean PSNR under the first protocol."""
+        """Score the weights on the validation images; what is monitored, first protocol."""
         weights = f"of step {step}, {self._kind}"
         reports = [
             self._evaluate(task, step, weights, f"step-{step:07d}")
@@ -160,9 +183,14 @@ class Session:
         for report in reports:
             self._log(step, report.metrics())
         self.display.evaluated(step, reports)
-        return reports[0].mean(lambda row: row.score.psnr)
+        monitor = self.experiment.trainer.monitor
+        return reports[0].mean(lambda row: getattr(row.score, monitor))
 
-    def saved(self, path: Path, progress: loop.Progress) -> None:
+    def saving(self) -> None:
+        """A checkpoint is about to be written."""
+        self.run.flush()
+
+    def saved(self, progress: loop.Progress) -> None:
         """A checkpoint was written."""
         self.run.update(progress=vars(progress))
 
@@ -190,12 +218,7 @@ class Session:
                 method=self.experiment.model.name,
                 title=f"{result.image}: {task.label}; weights {weights}",
             )
-            to_picture(grid).save(path)
-            # The validation images of this step went out when the step was evaluated.
-            if self.view is not None and not (
-                stem == "final" and task in self.materials.validation
-            ):
-                self.view.image(path, key, step)
+            write_atomically(path, to_png(grid))
 
         report = evaluate(
             task,
@@ -207,11 +230,18 @@ class Session:
         path = folder / "evaluations" / task.key / f"{stem}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_csv(report).encode())
-        if self.view is not None and stem == "final":
-            self.view.artifact(path, f"evaluations/{task.key}")
         return report
 
-    def _log(self, step: int, metrics: dict[str, float]) -> None:
-        point = self.run.log(step, metrics)
+    def _save_network(self) -> None:
+        # Keras insists on the suffix.
+        beside = self.run.folder / f".{os.getpid()}.part.keras"
+        try:
+            self.learner.network.save(beside)
+            os.replace(beside, self.run.folder / "model.keras")
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def _log(self, step: int, metrics: dict[str, float], *, final: bool = False) -> None:
+        self.run.log(step, metrics, final=final)
         if self.view is not None:
-            self.view.metrics(point)
+            self.view.wake()

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from srexp.evaluation import cost
 from srexp.evaluation.inference import forward
 from srexp.models.upscaler import Upscaler
 from srexp.tracking.record import RunFolder
-from srexp.training import loop
+from srexp.training import checkpoint, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.session import build_network
+
+
+def scored_weights(run: RunFolder, experiment: Experiment) -> dict[str, np.ndarray]:
+    """The weights of a run that are scored, as `Learner.set_weights` takes them.
+
+    Raises:
+        CheckpointError: Missing, damaged, or of another network.
+    """
+    learner = _learner(experiment)
+    _restore(run, learner, "best")
+    with learner.scored_weights():
+        return learner.arrays()
+
+
+def _learner(experiment: Experiment) -> Learner:
+    network = build_network(experiment)
+    return Learner(
+        network,
+        experiment.optimizer.build(experiment.schedule, ema=experiment.trainer.ema),
+        experiment.loss.build(),
+        jit_compile=False,
+        mixed_precision=experiment.trainer.mixed_precision,
+    )
+
+
+def _restore(run: RunFolder, learner: Learner, which: str) -> loop.Progress:
+    if which == "best":
+        return loop.load(checkpoint.best_path(run.checkpoints), learner)
+    arrays, meta, _ = checkpoint.load_newest(run.checkpoints)
+    learner.restore(arrays)
+    return loop.Progress(**meta["progress"])
 
 
 def load_upscaler(
@@ -28,19 +61,11 @@ def load_upscaler(
     Raises:
         CheckpointError: Missing, damaged, or of another network.
     """
-    network = build_network(experiment)
-    optimizer = experiment.optimizer.build(experiment.schedule, ema=experiment.trainer.ema)
-    learner = Learner(
-        network,
-        optimizer,
-        experiment.loss.build(),
-        jit_compile=False,
-        mixed_precision=experiment.trainer.mixed_precision,
-    )
-    last, best = loop.checkpoint_paths(run.checkpoints)
-    progress = loop.load(best if which == "best" else last, learner)
+    learner = _learner(experiment)
+    network = learner.network
+    progress = _restore(run, learner, which)
     if learner.uses_ema:
-        optimizer.finalize_variable_values(network.trainable_variables)
+        learner.optimizer.finalize_variable_values(network.trainable_variables)
     measured = cost.measure(
         network, scale=experiment.degradation.scale, upsampling=experiment.model.upsampling
     )

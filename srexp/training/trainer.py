@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from srexp.options import OptionError, Options, bounded
+from srexp.options import OptionError, Options, bounded, choice
 
 
 @dataclass(kw_only=True)
@@ -25,6 +25,13 @@ class Trainer(Options, group="trainer", name="trainer"):
         mixed_precision: float16 arithmetic with loss scaling: for GPUs, slow on CPUs.
         jit_compile: Compile the step with XLA.
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
+        monitor: What chooses the best weights: mean `psnr` (dB) or `ssim` of the validation images
+            under the first protocol.
+        patience: Stop after this many evaluations without a better score; None to go on.
+        min_delta: By how much a score must be better to count for `patience`, in its unit.
+        keep_checkpoints: How many of the newest checkpoints are kept, beside the best one.
+        distinct_batches: Train on the first so many batches over and over, to see whether the
+            network can learn them by heart; None for new patches at every step.
         sample_grids: Images of each set that are drawn at an evaluation.
         dry_run: Say what would be trained, and stop.
     """
@@ -41,6 +48,11 @@ class Trainer(Options, group="trainer", name="trainer"):
     threads: int | None = bounded(1, 1024)
     sample_grids: int = bounded(0)
     dry_run: bool
+    monitor: str = choice("psnr", "ssim", default="psnr")
+    patience: int | None = bounded(1, default=None)
+    min_delta: float = bounded(0, default=0.0)
+    keep_checkpoints: int = bounded(1, 1000, default=2)
+    distinct_batches: int | None = bounded(1, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,8 +16,8 @@ import srexp
 from srexp.config.compose import compose, conf_dir, known_keys
 from srexp.config.errors import readable
 from srexp.config.registry import groups, implementation, implementations
-from srexp.config.settings import experiment_of, flatten
-from srexp.options import OptionError
+from srexp.config.settings import experiment_of
+from srexp.options import OptionError, flatten
 
 Composed = Callable[..., dict[str, Any]]
 

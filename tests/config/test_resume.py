@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from srexp.config.resume import MAY_CHANGE, resumed
-from srexp.config.settings import experiment_of, flatten
-from srexp.options import OptionError
+from srexp.config.settings import experiment_of
+from srexp.options import OptionError, flatten
 from srexp.tracking.record import RunFolder
 
 Composed = Callable[..., dict[str, Any]]

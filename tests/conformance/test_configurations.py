@@ -49,7 +49,7 @@ def test_an_experiment_says_nothing_twice(experiment_name: str, conf: Path, comp
     """Each number of the file arrives: nothing in it is overridden by what comes after."""
     from omegaconf import OmegaConf
 
-    from srexp.config.settings import flatten
+    from srexp.options import flatten
 
     node = OmegaConf.to_container(OmegaConf.load(conf / "experiment" / f"{experiment_name}.yaml"))
     node.pop("defaults", None)

@@ -1,0 +1,57 @@
+"""What Hydra says of a multirun: where it lies, and what sets its jobs apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from srexp.sweeps.job import Job
+
+
+def choices_of(
+    jobs: Sequence[Sequence[str]], swept: Sequence[str] | None = None
+) -> list[dict[str, str]]:
+    """What sets each job apart: `model.depth` -> `3`.
+
+    Args:
+        jobs: Overrides of each.
+        swept: The keys that do; None for those in which the jobs differ.
+    """
+    given = [dict(override.split("=", 1) for override in job if "=" in override) for job in jobs]
+    if swept is None:
+        differing = [
+            {key for key, value in job.items() if any(value != other.get(key) for other in given)}
+            for job in given
+        ]
+        swept = list(set().union(*differing)) if len(given) > 1 else list(given[0])
+    return [{key: value for key, value in job.items() if key in swept} for job in given]
+
+
+def names_of(choices: Sequence[dict[str, str]]) -> list[str]:
+    """`depth=3 act=relu`: short keys where they are unambiguous."""
+    keys = {key for choice in choices for key in choice}
+    last = [key.rsplit(".", 1)[-1] for key in keys]
+    short = {key: name if last.count(name := key.rsplit(".", 1)[-1]) == 1 else key for key in keys}
+    return [
+        " ".join(f"{short[key]}={value}" for key, value in choice.items()) or "all defaults"
+        for choice in choices
+    ]
+
+
+def job_of_hydra() -> Job | None:
+    """The job that runs under a launcher that is not ours; None outside a multirun."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    hydra = HydraConfig.get()
+    given = [override for override in hydra.overrides.task if "=" in override]
+    name = " ".join(given) or "all defaults"
+
+    def tell(kind: str, value: Any) -> None:
+        if kind in ("note", "run"):
+            print(f"{name}: {value}")
+
+    return Job(name, Path(str(hydra.sweep.dir)).name, tell=tell)
