@@ -1,1 +1,1 @@
-"""Many runs: jobs in processes of their own, what they come to, and how it is shown."""
+"""Many runs as one experiment: what was swept, what came of it, and the best of it."""

@@ -30,7 +30,7 @@ def command(folder: Path | str, config_dir: Path | str | None = None) -> str:
     if config_dir is None:
         return f"{start} {shlex.quote(conf)} experiment={NAME}"
     # Hydra takes one --config-dir.
-    path = f"hydra.searchpath=['file://{conf}']"
+    path = f'hydra.searchpath=["file://{conf}"]'
     return f"{start} {shlex.quote(str(config_dir))} {shlex.quote(path)} experiment={NAME}"
 
 
@@ -104,13 +104,10 @@ def experiment_yaml(
     parts = [f"# @package _global_\n#\n{head}"]
     # Our values go over those of an experiment below, so _self_ comes after it; Hydra wants
     # overrides at the end.
-    defaults = [
-        *below,
-        *added.values(),
-        "_self_",
-        *(f"override {line}" for line in chosen.values()),
-    ]
-    if len(defaults) > 1:
+    defaults = [*below, *added.values()]
+    defaults += ["_self_"] if defaults else []
+    defaults += [f"override {line}" for line in chosen.values()]
+    if defaults:
         parts[0] += "defaults:\n" + "".join(f"  - {line}\n" for line in defaults)
     if values:
         parts.append(to_yaml(values))
