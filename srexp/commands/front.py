@@ -21,6 +21,9 @@ from srexp.options import OptionError
 from srexp.tracking.record import RunError
 from srexp.training.checkpoint import CheckpointError
 
+# Arguments with which something other than `-m` may make it a multirun.
+_MAY_SET_MODE = ("--config", "-c", "sweep=", "+sweep=", "experiment=")
+
 
 class Guard:
     """Keeps a task's failure to itself, since Hydra would print a line of its own about it.
@@ -91,11 +94,11 @@ def _explain(failure: Exception) -> NoReturn:
 def _compose_once() -> None:
     """Spare Hydra a second composition, a quarter of a second at every start.
 
-    It composes everything first only to read `hydra.mode`, which our files never set. Where the
-    command line or a folder of the user's might set it, Hydra looks itself.
+    It composes everything first only to read `hydra.mode`, which of our files only those in
+    `sweep/` set. Where the command line or a folder of the user's might set it, Hydra looks itself.
     """
     from hydra._internal.hydra import Hydra
 
-    if any("hydra.mode" in a or a.startswith(("--config", "-c")) for a in sys.argv[1:]):
+    if any("hydra.mode" in a or a.startswith(_MAY_SET_MODE) for a in sys.argv[1:]):
         return
     Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]

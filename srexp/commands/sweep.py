@@ -14,7 +14,9 @@ from typing import Any
 from rich.console import Console
 
 from srexp.commands.sweep_screen import SweepScreen
+from srexp.config.sweeps import given_config_dir
 from srexp.files import Lock, write_atomically
+from srexp.options import OptionError
 from srexp.sweeps import best, figures, report, summary
 from srexp.sweeps.pool import Ended
 from srexp.sweeps.results import JobResult, from_json, to_json
@@ -193,7 +195,12 @@ class Sweep:
         folder = self.folder
         files = [folder / "sweep.json", folder / "jobs.csv"]
         write_atomically(folder / "jobs.csv", summary.to_csv(jobs).encode())
-        experiment = best.best_experiment(jobs, folder)
+        config_dir = given_config_dir(sys.argv)
+        try:
+            experiment = best.best_experiment(jobs, folder, config_dir)
+        except OptionError as error:
+            experiment = None
+            self._console.print(f"note: the best configuration cannot stand in a file: {error}")
         if experiment is not None:
             path = folder / "conf" / "experiment" / "best.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +221,7 @@ class Sweep:
             jobs,
             png=png,
             best_yaml=experiment,
-            best_command=best.command(folder) if experiment is not None else None,
+            best_command=best.command(folder, config_dir) if experiment is not None else None,
         )
         write_atomically(folder / "report.html", page.encode())
         return [*files, folder / "report.html"]

@@ -55,3 +55,12 @@ def job_of_hydra() -> Job | None:
             print(f"{name}: {value}")
 
     return Job(name, Path(str(hydra.sweep.dir)).name, tell=tell)
+
+
+def given_config_dir(arguments: Sequence[str]) -> Path | None:
+    """The folder of `--config-dir` on a command line."""
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in ("--config-dir", "-cd"):
+            return Path(value) if equals else Path(*arguments[index + 1 : index + 2])
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import keras
@@ -38,6 +38,11 @@ def build_network(experiment: Experiment) -> keras.Model:
     )
 
 
+def _stem(step: int) -> str:
+    """Of the files of an evaluation."""
+    return f"step-{step:07d}"
+
+
 class Display(Protocol):
     """What a person sees while training."""
 
@@ -67,6 +72,7 @@ class Session:
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
     progress: loop.Progress = field(init=False, default_factory=loop.Progress)
+    _latest: tuple[int, list[Report]] = field(init=False, default_factory=lambda: (-1, []))
 
     def __post_init__(self) -> None:
         experiment = self.experiment
@@ -144,7 +150,7 @@ class Session:
         weights = f"best on val (step {progress.step}), {self._kind}"
         with self.learner.scored_weights():
             validation, benchmarks = (
-                [self._evaluate(task, progress.step, weights, "final") for task in tasks]
+                [self._final(task, progress.step, weights) for task in tasks]
                 for tasks in (self.materials.validation, self.materials.benchmarks)
             )
             self._save_network()
@@ -177,9 +183,10 @@ class Session:
         """Score the weights on the validation images; what is monitored, first protocol."""
         weights = f"of step {step}, {self._kind}"
         reports = [
-            self._evaluate(task, step, weights, f"step-{step:07d}")
+            self._evaluate(task, step, weights, _stem(step))
             for task in self.materials.validation
         ]
+        self._latest = (step, reports)
         for report in reports:
             self._log(step, report.metrics())
         self.display.evaluated(step, reports)
@@ -227,10 +234,25 @@ class Session:
             weights=weights,
             see=draw,
         )
-        path = folder / "evaluations" / task.key / f"{stem}.csv"
+        self._keep(report, stem)
+        return report
+
+    def _keep(self, report: Report, stem: str) -> None:
+        path = self.run.folder / "evaluations" / report.task.key / f"{stem}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_csv(report).encode())
-        return report
+
+    def _final(self, task: Task, step: int, weights: str) -> Report:
+        """Score a task at the end; validation images may have been, with these very weights."""
+        latest, reports = self._latest
+        for report in reports if latest == step else ():
+            if report.task is task:
+                for path in (self.run.folder / "grids" / task.key).glob(f"*/{_stem(step)}.png"):
+                    write_atomically(path.with_stem("final"), path.read_bytes())
+                report = replace(report, weights=weights)
+                self._keep(report, "final")
+                return report
+        return self._evaluate(task, step, weights, "final")
 
     def _save_network(self) -> None:
         # Keras insists on the suffix.
