@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -130,15 +130,7 @@ class RunFolder:
     @property
     def alive(self) -> bool:
         """Whether the process that wrote it still runs, as far as this machine can tell."""
-        if self.info["status"] != "RUNNING" or self.info.get("host") != socket.gethostname():
-            return False
-        try:
-            pid = int(self.info["pid"])
-            os.kill(pid, 0)
-        except (OSError, KeyError, ValueError):
-            return False
-        # Another process may have the number by now.
-        return bool(self.info.get("process_start") == _process_start(pid))
+        return self.info["status"] == "RUNNING" and is_alive(self.info) is True
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
@@ -150,9 +142,7 @@ class RunFolder:
         """Change the status, and say which process holds the run."""
         self.update(
             status=status,
-            pid=os.getpid(),
-            process_start=_process_start(os.getpid()),
-            host=socket.gethostname(),
+            **this_process(),
             updated=time.time(),
             **info,
         )
@@ -248,6 +238,25 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "command": sys.argv,
     }
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from every other: host, number, and when it began."""
+    pid = os.getpid()
+    return {"pid": pid, "process_start": _process_start(pid), "host": socket.gethostname()}
+
+
+def is_alive(process: Mapping[str, Any]) -> bool | None:
+    """Whether a process, as `this_process` noted it, still runs; None on another host."""
+    if process.get("host") != socket.gethostname():
+        return None
+    try:
+        pid = int(process["pid"])
+        os.kill(pid, 0)
+    except (OSError, KeyError, ValueError):
+        return False
+    # Another process may have the number by now.
+    return bool(process.get("process_start") == _process_start(pid))
 
 
 def _process_start(pid: int) -> str | None:
