@@ -6,7 +6,7 @@ imported when a sweep is launched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
@@ -22,9 +22,7 @@ class SrexpLauncher(Launcher):
     """Runs jobs in processes of their own, `n_jobs` at a time.
 
     Attributes:
-        jobs: What does it; a sweeper may set its `on_evaluated` and `swept`.
-        summarise: Whether each launch ends with the summary; a sweeper that launches many times
-            turns it off and calls `jobs.finish` itself.
+        jobs: What does it.
     """
 
     jobs: Launch
@@ -33,7 +31,7 @@ class SrexpLauncher(Launcher):
         self, n_jobs: int | None = None, gpus: list[Any] | None = None, on_error: str = "continue"
     ) -> None:
         self._options: dict[str, Any] = {"n_jobs": n_jobs, "gpus": gpus, "on_error": on_error}
-        self.summarise = True
+        self._searching = False
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -46,8 +44,32 @@ class SrexpLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """See `Launch.run` and `Launch.finish`."""
+        """See `Launch.run`."""
         done = self.jobs.run(job_overrides, initial_job_idx)
-        if self.summarise:
-            self.jobs.finish()
+        if not self._searching:
+            self.jobs.summarise()
+            self.jobs.fail_if_any_did()
         return done
+
+    def begin_search(self, swept: list[str]) -> None:
+        """Many launches are to come: failures are the sweeper's, who also has them summarised.
+
+        Args:
+            swept: The keys that differ between jobs.
+        """
+        self._searching = True
+        self.jobs.swept = swept
+
+    @property
+    def n_jobs(self) -> int:
+        """How many jobs run at the same time."""
+        return self.jobs.n_jobs
+
+    @property
+    def on_evaluated(self) -> Callable[[int, int, float], bool] | None:
+        """See `Launch.on_evaluated`."""
+        return self.jobs.on_evaluated
+
+    @on_evaluated.setter
+    def on_evaluated(self, told: Callable[[int, int, float], bool] | None) -> None:
+        self.jobs.on_evaluated = told

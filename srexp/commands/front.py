@@ -37,11 +37,14 @@ class Guard:
         functools.update_wrapper(self, task)
         self.task = task
         self.failure: Exception | None = None
+        self._process = os.getpid()
 
     def __call__(self, config: DictConfig) -> Any:
         try:
             return self.task(config)
         except Exception as error:
+            if os.getpid() != self._process:
+                raise  # under a launcher with processes of its own, which tells Hydra
             self.failure = error
             return None
 

@@ -101,17 +101,15 @@ class Launch:
             )
         return [_returned(plan, sweep) for plan in plans]
 
-    def finish(self) -> None:
-        """Summarise all launches.
+    def summarise(self) -> None:
+        """Say what came of all launches, and keep it in the sweep's folder."""
+        if self._sweep is not None:
+            self._sweep.finish()
 
-        Raises:
-            CommandFailed: Some of their jobs failed.
-        """
+    def fail_if_any_did(self) -> None:
+        """Raises CommandFailed: Some jobs failed."""
         sweep = self._sweep
-        if sweep is None:
-            return
-        sweep.finish()
-        if sweep.failed:
+        if sweep is not None and sweep.failed:
             number = next(iter(sweep.failed))
             job = sweep.results[number]
             count = f"{len(sweep.failed)} of {len(sweep.results)} jobs failed"

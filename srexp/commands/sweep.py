@@ -272,10 +272,10 @@ class Sweep:
         """When a sweep is typed again, it began when it was typed first."""
         try:
             content = json.loads((self.folder / "sweep.json").read_text())
-            from_json(content)
-            self._created = float(content["created"])
+            jobs, self._created = from_json(content), float(content["created"])
         except (OSError, ValueError, KeyError, TypeError):
             return
+        self.results = {job.number: job for job in jobs}
 
 
 def _line(job: JobResult) -> str:

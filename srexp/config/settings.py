@@ -90,6 +90,23 @@ def build_option(group: str, node: Any, key: str) -> Any:
     values = dict(node)
     try:
         cls = implementation(group, values.pop("name", None))
+    except OptionError as error:
+        raise type(error)(f"{key}.{error}", f"{key}.{error.key}") from None
+    return typed_option(cls, values, key)
+
+
+def typed_option(cls: type[Any], values: dict[str, Any], key: str) -> Any:
+    """One option of a known class from its keys and values.
+
+    Args:
+        cls: A subclass of `Options`.
+        values: Of all its fields.
+        key: Where they stand, for messages.
+
+    Raises:
+        OptionError: Unknown key, wrong type, value out of range.
+    """
+    try:
         _check_keys(values, cls)
         merged = OmegaConf.merge(OmegaConf.structured(cls), values)
         return cls(**OmegaConf.to_container(merged))  # type: ignore[arg-type]

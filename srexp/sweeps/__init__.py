@@ -1,1 +1,1 @@
-"""Many runs as one experiment: what was swept, what came of it, and the best of it."""
+"""Many runs from one command: launching them, searching among them, what came of it."""

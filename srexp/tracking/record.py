@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -182,8 +182,7 @@ class RunFolder:
         """Change the status, and say which process did."""
         self.update(
             status=status,
-            pid=os.getpid(),
-            host=socket.gethostname(),
+            **this_process(),
             updated=time.time(),
             **info,
         )
@@ -333,6 +332,34 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "command": sys.argv,
     }
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from every other: host, number, and when it began."""
+    pid = os.getpid()
+    return {"pid": pid, "process_start": _process_start(pid), "host": socket.gethostname()}
+
+
+def is_alive(process: Mapping[str, Any]) -> bool | None:
+    """Whether a process, as `this_process` noted it, still runs; None on another host."""
+    if process.get("host") != socket.gethostname():
+        return None
+    try:
+        pid = int(process["pid"])
+        os.kill(pid, 0)
+    except (OSError, KeyError, ValueError):
+        return False
+    # Another process may have the number by now.
+    return bool(process.get("process_start") == _process_start(pid))
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process began, in the system's ticks; None where the system does not say."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[19]  # field 22; the name before may hold anything
+    except (OSError, IndexError):
+        return None
 
 
 def _git_commit() -> str | None:

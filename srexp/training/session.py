@@ -183,8 +183,7 @@ class Session:
         """Score the weights on the validation images; what is monitored, first protocol."""
         weights = f"of step {step}, {self._kind}"
         reports = [
-            self._evaluate(task, step, weights, _stem(step))
-            for task in self.materials.validation
+            self._evaluate(task, step, weights, _stem(step)) for task in self.materials.validation
         ]
         self._latest = (step, reports)
         for report in reports:
