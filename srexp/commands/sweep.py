@@ -261,12 +261,11 @@ class Sweep:
         return self.folder / "logs" / f"{number:04d}.log"
 
     def _swept(self) -> dict[str, str]:
-        keys = summary.swept_keys(self.results.values())
-        values = {
-            key: summary.ordered({job.choices.get(key, "") for job in self.results.values()})
-            for key in keys
-        }
-        return {key: ", ".join(map(str, found)) for key, found in values.items()}
+        values: dict[str, dict[str, None]] = {}
+        for job in self.results.values():
+            for key, value in job.choices.items():
+                values.setdefault(key, {})[value] = None
+        return {key: ", ".join(summary.ordered(found)) for key, found in values.items()}
 
     def _earlier(self) -> None:
         """When a sweep is typed again, it began when it was typed first."""

@@ -1,0 +1,229 @@
+"""Sweeps as they are typed: again, after a kill, side by side, with jobs that fail."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests_environment import command_environment
+
+from srexp.config.compose import compose
+from srexp.training import checkpoint
+
+QUICK = ("model.depth=2", "model.filters=4", "trainer.steps=20", "trainer.eval_every=10")
+QUICK += ("trainer.batch_size=2", "trainer.hr_patch_size=24", "trainer.sample_grids=0")
+
+
+def sweep_folder(folder: Path) -> Path:
+    (only,) = (folder / "outputs" / "sweeps").iterdir()
+    return only
+
+
+def jobs(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((sweep_folder(folder) / "sweep.json").read_text())["jobs"]
+
+
+def infos(folder: Path) -> dict[str, dict[str, Any]]:
+    found = [json.loads(path.read_text()) for path in folder.glob("outputs/*/run.json")]
+    return {info["id"]: info for info in found}
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "srexp", "train", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=command_environment(folder),
+    )
+
+
+def wait_for_steps(folder: Path, runs: int) -> None:
+    """Until so many runs have a checkpoint."""
+    deadline = time.monotonic() + 180
+    while len({p.parent for p in folder.glob("outputs/*/checkpoints/step-*.npz")}) < runs:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def weights(folder: Path, run: str) -> dict[str, bytes]:
+    path = checkpoint.newest(folder / "outputs" / run / "checkpoints")[0]
+    return {name: array.tobytes() for name, array in checkpoint.load(path)[0].items()}
+
+
+def test_a_sweep_and_the_same_typed_again(tmp_path: Path, command: Callable[..., Any]) -> None:
+    """Every job once, with a parent in MLflow; again: nothing is trained, all is said."""
+    arguments = ("train", "-m", *QUICK, "act=relu,tanh", "seed=0,1", "hydra.launcher.n_jobs=2")
+    done = command(tmp_path, *arguments)
+    assert done.code == 0, done.stderr
+    first = infos(tmp_path)
+    assert {info["status"] for info in first.values()} == {"FINISHED"}
+    assert {info["title"] for info in first.values()} == {
+        f"act={act} seed={seed}" for act in ("relu", "tanh") for seed in (0, 1)
+    }
+    rows = jobs(tmp_path)
+    assert [row["choices"] for row in rows] == [
+        {"act": act, "seed": str(seed)} for act in ("relu", "tanh") for seed in (0, 1)
+    ]
+    for row in rows:
+        info = first[row["run"]]
+        assert row["gain"] == info["gains"]["photos_x2/rgb"] == info["result"]["gain"]
+        assert info["sweep"] == sweep_folder(tmp_path).name
+        assert (row["state"], row["note"]) == ("finished", "new")
+
+    folder = sweep_folder(tmp_path)
+    with (folder / "jobs.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 4
+    assert (folder / "summary.png").read_bytes().startswith(b"\x89PNG")
+    best = max(
+        ("relu", "tanh"), key=lambda act: sum(r["gain"] for r in rows if act in r["name"])
+    )
+    composed = compose("train", ["experiment=best"], config_dir=str(folder / "conf"))
+    assert composed["act"]["name"] == best
+    assert composed["model"]["filters"] == 4
+
+    again = command(tmp_path, *arguments)
+    assert again.code == 0, again.stderr
+    assert infos(tmp_path) == first, "a finished run was touched"
+    for number in (1, 2, 3, 4):
+        (line,) = re.findall(rf"^job {number} .*$", again.stdout, re.MULTILINE)
+        assert "was finished already" in line
+    assert {row["note"] for row in jobs(tmp_path)} == {"was finished already"}
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+    shown = client.search_runs([client.get_experiment_by_name("srexp").experiment_id])
+    (parent,) = [run for run in shown if "srexp.sweep" in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"act": "relu, tanh", "seed": "0, 1"}
+    assert "| act |" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.metrics["best_gain"] == pytest.approx(
+        max(sum(r["gain"] for r in rows[i : i + 2]) / 2 for i in (0, 2))
+    )
+    names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
+    assert names == {"sweep.json", "jobs.csv", "best.yaml", "summary.png", "report.html"}
+    children = [run for run in shown if run is not parent]
+    assert {run.data.tags["srexp.run"] for run in children} == set(first)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_was_cut_off_goes_on(
+    tmp_path: Path, command: Callable[..., Any], number: signal.Signals
+) -> None:
+    """What was finished is not trained again; what ran goes on bit for bit; the rest is new."""
+    arguments = ("-m", *QUICK, "trainer.steps=300", "trainer.eval_every=50", "seed=0,1,2")
+    arguments += ("tracking=none",)
+    straight = tmp_path / "straight"
+    straight.mkdir()
+    assert command(straight, "train", *arguments).code == 0
+
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    with start(cut, *arguments) as process:
+        wait_for_steps(cut, 2)  # the second job runs
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+        code = process.returncode
+    deadline = time.monotonic() + 30
+    while number == signal.SIGKILL and _running(cut) and time.monotonic() < deadline:
+        time.sleep(0.1)  # the job notices that its launcher is gone, and saves
+    if number != signal.SIGKILL:
+        assert code == 128 + number
+        assert "type the same again" in output
+        assert [row["state"] for row in jobs(cut)] == ["finished", "stopped", "not started"]
+    before = infos(cut)
+    assert sorted(info["status"] for info in before.values()) == ["FINISHED", "INTERRUPTED"]
+
+    again = command(cut, "train", *arguments)
+    assert again.code == 0, again.stderr
+    notes = [row["note"] for row in jobs(cut)]
+    assert notes[0] == "was finished already"
+    assert re.fullmatch(r"resumed at step \d+", notes[1])
+    assert notes[2] == "new"
+    assert set(before) < set(infos(cut))
+    for ours, theirs in zip(jobs(cut), jobs(straight), strict=True):
+        assert ours["gain"] == theirs["gain"]
+        assert weights(cut, ours["run"]) == weights(straight, theirs["run"])
+
+
+def _running(folder: Path) -> bool:
+    return any(info["status"] == "RUNNING" for info in infos(folder).values())
+
+
+@pytest.mark.slow
+def test_two_sweeps_in_one_folder_share_the_work(tmp_path: Path) -> None:
+    arguments = ("-m", *QUICK, "trainer.steps=100", "seed=0,1,2,3")
+    with start(tmp_path, *arguments) as one, start(tmp_path, *arguments) as two:
+        outputs = [process.communicate(timeout=300)[0] for process in (one, two)]
+    assert one.returncode == two.returncode == 0, outputs
+    runs = infos(tmp_path)
+    assert len(runs) == 4, "a job was trained twice"
+    assert {info["status"] for info in runs.values()} == {"FINISHED"}
+    told = "".join(outputs)
+    assert told.count(": new, ") == 4
+    assert {row["run"] for row in jobs(tmp_path)} == set(runs)
+
+
+@pytest.mark.slow
+def test_a_job_that_dies_fails_alone(tmp_path: Path, command: Callable[..., Any]) -> None:
+    arguments = ("-m", *QUICK, "trainer.steps=2000", "trainer.eval_every=50", "seed=0,1")
+    with start(tmp_path, *arguments, "tracking=none") as process:
+        wait_for_steps(tmp_path, 1)
+        (info,) = infos(tmp_path).values()
+        os.kill(info["pid"], signal.SIGKILL)
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "killed by SIGKILL" in output
+    assert "1 of 2 jobs failed" in output
+    assert [row["state"] for row in jobs(tmp_path)] == ["failed", "finished"]
+    assert infos(tmp_path)[info["id"]]["status"] == "KILLED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("on_error", ["continue", "stop"])
+def test_a_job_that_fails(tmp_path: Path, command: Callable[..., Any], on_error: str) -> None:
+    """It diverges: said when it happens, and at the end, with exit code 1."""
+    done = command(
+        tmp_path, "train", "-m", *QUICK, "optimizer=sgd", "optimizer.learning_rate=1000,0.001",
+        "tracking=none", f"hydra.launcher.on_error={on_error}",
+    )  # fmt: skip
+    assert done.code == 1
+    assert re.search(r"^srexp: job 1 \(learning_rate=1000\) failed: ", done.stdout, re.MULTILINE)
+    second = "finished" if on_error == "continue" else "not started"
+    assert [row["state"] for row in jobs(tmp_path)] == ["failed", second]
+    assert "1 of 2 jobs failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["trainer.hr_patch_size=48,49"], "does not divide"),
+        (["seed=0,1", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0"),
+        (["seed=0,1", "hydra.launcher.on_error=ignore"], "on_error=ignore"),
+        (["seed=0,1", "data=folder", "data.train_dir=nowhere"], "nowhere"),
+        (["seed=0,1", "init_from=nobody"], "nobody"),
+    ],
+)
+def test_bad_input_starts_nothing(
+    tmp_path: Path, command: Callable[..., Any], given: list[str], said: str
+) -> None:
+    done = command(tmp_path, "train", "-m", *given)
+    assert done.code == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert said in line
+    assert not (tmp_path / "outputs").exists()
