@@ -27,18 +27,23 @@ class OptionError(ValueError):
 
 
 def bounded(
-    low: float | None = None, high: float | None = None, *, above: float | None = None
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    above: float | None = None,
+    default: Any = dataclasses.MISSING,
 ) -> Any:
     """A numeric field (or list of numbers) with `low <= value <= high`, or `value > above`.
 
-    A field that is None (where its type allows it) or a list is checked item by item.
+    A field that is None (where its type allows it) or a list is checked item by item. A `default`
+    is for a key that is younger than stored runs: what they did without it.
     """
-    return dataclasses.field(metadata={"low": low, "high": high, "above": above})
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "above": above})
 
 
-def choice(*values: Any) -> Any:
-    """A field that takes one of `values`."""
-    return dataclasses.field(metadata={"choices": values})
+def choice(*values: Any, default: Any = dataclasses.MISSING) -> Any:
+    """A field that takes one of `values`; for `default` see `bounded`."""
+    return dataclasses.field(default=default, metadata={"choices": values})
 
 
 @dataclass(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from srexp.commands.interruption import Interruption
 from srexp.commands.quiet import quiet_import
 from srexp.config.resume import resumed
 from srexp.config.settings import absolute_paths, config_digest, experiment_of, flatten, plain
+from srexp.options import OptionError
 from srexp.tracking.record import RunFolder, environment, find_run, remember_store, runs, write_json
 from srexp.training import checkpoint
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from srexp.tracking.mlflow_view import MlflowView
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
+    from srexp.training.strategy import Strategy
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,17 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             from srexp.training.materials import gather
 
             materials = gather(experiment)
+            digest = config_digest(values)
+            strategy = _join(console, experiment, job, digest + materials.digest)
+            if strategy is not None and not strategy.chief:
+                _work(experiment, materials, strategy, run, interruption)
+                return None
             for remark in materials.remarks:
                 console.print(f"note: {remark}")
             _mention_short_schedule(console, experiment)
             if experiment.trainer.dry_run:
                 _describe(console, experiment, materials, values)
                 return None
-            digest = config_digest(values)
             if run is None:
                 _mention_twin(console, experiment, digest, materials.digest)
                 run = RunFolder.create(
@@ -99,13 +106,89 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             raise CommandInterrupted(
                 "stopped before training began: nothing was made", interruption.exit_code
             ) from None
-        return _run(console, experiment, materials, run, values, interruption, job)
+        return _run(console, experiment, materials, strategy, run, values, interruption, job)
+
+
+def _join(
+    console: Console, experiment: Experiment, job: Job | None, digest: str
+) -> Strategy | None:
+    """Find the devices of a step, with `multi_worker` all other processes; None for one device.
+
+    Before the run folder is made, so that a cluster that cannot work leaves nothing behind.
+    """
+    trainer = experiment.trainer
+    if trainer.strategy == "none" or trainer.dry_run:
+        return None
+    if trainer.strategy == "multi_worker" and job is not None:
+        raise OptionError(
+            "trainer.strategy=multi_worker: trains one run a process, so no sweep (-m); start "
+            "each run by itself"
+        )
+    with quiet_import():
+        import tensorflow
+    from srexp.training import devices
+    from srexp.training import strategy as strategies
+
+    devices.configure(
+        threads=trainer.threads, seed=experiment.seed, mixed_precision=trainer.mixed_precision
+    )
+    try:
+        strategy = strategies.make(trainer, console.print)
+        strategy.check_same(digest, "configuration, or other images,")
+    except tensorflow.errors.OpError as error:
+        line = _plainly(error, experiment) or f"the processes did not meet: {error.message}"
+        raise CommandFailed(line, 1) from None
+    return strategy
+
+
+def _work(
+    experiment: Experiment,
+    materials: Materials,
+    strategy: Strategy,
+    run: RunFolder | None,
+    interruption: Interruption,
+) -> None:
+    """Train along with the chief, who writes and reports."""
+    from srexp.training.loop import Diverged
+    from srexp.training.worker import work
+
+    try:
+        interruption.graceful = True
+        outcome = work(
+            experiment,
+            materials,
+            strategy,
+            lambda: interruption.asked,
+            checkpoints=run.checkpoints if run else None,
+        )
+    except (Diverged, checkpoint.CheckpointError) as error:
+        raise CommandFailed(str(error), 1) from None
+    except Exception as error:
+        line = _plainly(error, experiment)
+        if line is None:
+            raise
+        raise CommandFailed(line, 1) from None
+    finally:
+        interruption.graceful = False
+    if interruption.asked:
+        raise CommandInterrupted(f"stopped at step {outcome.progress.step}", interruption.exit_code)
+
+
+def _plainly(error: Exception, experiment: Experiment, run: str = "RUN") -> str | None:
+    """One line for what TensorFlow says at length, where there is one."""
+    if "tensorflow" not in sys.modules:
+        return None
+    from srexp.training.memory import out_of_memory
+    from srexp.training.strategy import lost_worker
+
+    return out_of_memory(error, experiment) or lost_worker(error, experiment.trainer, run)
 
 
 def _run(
     console: Console,
     experiment: Experiment,
     materials: Materials,
+    strategy: Strategy | None,
     run: RunFolder,
     values: dict[str, Any],
     interruption: Interruption,
@@ -126,10 +209,12 @@ def _run(
         from srexp.commands.display import TrainingDisplay
         from srexp.training import devices
         from srexp.training.session import Session
+        from srexp.training.strategy import Strategy
 
         first = run.info.get("progress", {}).get("step", 0) if resume else 0
         display = TrainingDisplay(console, first, experiment.trainer.steps)
-        session = Session(experiment, materials, run, None, display)
+        strategy = strategy or Strategy()
+        session = Session(experiment, materials, run, None, display, strategy)
         surroundings = {**environment(), **devices.environment()}
         write_json(run.folder / "environment.json", surroundings)
         gpus = ", ".join(surroundings["gpus"])
@@ -137,6 +222,7 @@ def _run(
             f"{experiment.model.name}: {session.cost}; "
             f"{materials.sampler.patch_count:,} patches of {len(materials.train.images)} images; "
             f"on {gpus or surroundings['processor']}"
+            + (f", {strategy.description}" if strategy.description else "")
         )
         view = session.view = _start_view(experiment, materials, run, values, session.cost, job)
         try:
@@ -179,7 +265,13 @@ def _run(
         raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
     except CommandFailed:
         raise
+    except OptionError as error:
+        failure = str(error)
+        raise
     except Exception as error:
+        if line := _plainly(error, experiment, run.id):
+            failure = line
+            raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
         failure = f"{type(error).__name__}: {error}"
         (run.folder / "error.txt").write_text(traceback.format_exc())
         raise

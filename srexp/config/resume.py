@@ -13,7 +13,7 @@ from srexp.tracking.record import RunFolder
 # Keys that change what is to come and nothing that has been.
 MAY_CHANGE = (
     "trainer.steps", "trainer.max_minutes", "trainer.sample_grids", "trainer.dry_run",
-    "tracking", "paths", "resume",
+    "trainer.strategy", "tracking", "paths", "resume",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,10 @@ _SINGLE = (
 )  # fmt: skip
 _SEVERAL = ("protocol", "benchmark")
 
-# What cannot change the weights or the scores of a run.
+# What cannot change the weights or the scores of a run (`trainer.strategy`: but for rounding).
 WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
+    "trainer.strategy",
 )  # fmt: skip
 
 
@@ -106,7 +107,8 @@ def _check_keys(values: dict[str, Any], cls: type[Options]) -> None:
             near = get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known)}"
             raise OptionError(f"{name}: {cls.name} has no such key{hint}", str(name))
-    missing = [name for name in known if name not in values]
+    # A key with a default is younger than some stored runs.
+    missing = [f.name for f in fields(cls) if f.name not in values and f.default is MISSING]
     if missing:
         raise OptionError(f"{missing[0]}: is missing", missing[0])
 

@@ -122,7 +122,7 @@ def train(
         folder: Of the checkpoints.
         identity: Plain data that goes into each checkpoint.
         watcher: Is told, and evaluates.
-        asked_to_stop: Looked at after each step.
+        asked_to_stop: Looked at after each step; with several processes, after each window.
 
     Raises:
         Diverged: The loss or a weight is not finite. The checkpoints of before stand.
@@ -131,10 +131,13 @@ def train(
     began, seconds_before = time.perf_counter(), progress.seconds
     train_seconds = wait_seconds = 0.0
     reason = "done"
+    learner.synchronise(progress.step)
 
     def keep(evaluated: bool) -> None:
         if not learner.finite():
             raise Diverged(f"a weight became NaN or infinite before step {progress.step}")
+        if not learner.strategy.chief:
+            return
         progress.seconds = seconds_before + time.perf_counter() - began
         improved = False
         if evaluated:
@@ -167,6 +170,7 @@ def train(
                 reason = "stopped"
             elif options.max_minutes and (time.perf_counter() - began > 60 * options.max_minutes):
                 reason = "max_minutes"
+            reason = learner.strategy.agreed(reason, now=progress.step == end)
         values = np.array([float(loss) for loss in losses])
         elapsed = time.perf_counter() - start
         train_seconds += elapsed

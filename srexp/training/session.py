@@ -24,6 +24,7 @@ from srexp.training import devices, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.materials import Materials
+from srexp.training.strategy import Strategy
 
 
 def build_network(experiment: Experiment) -> keras.Model:
@@ -34,6 +35,21 @@ def build_network(experiment: Experiment) -> keras.Model:
     )
     return experiment.model.build(
         scale=experiment.degradation.scale, channels=experiment.channels, act=experiment.act
+    )
+
+
+def build_learner(
+    experiment: Experiment, network: keras.Model, strategy: Strategy | None = None
+) -> Learner:
+    """What trains a network as an experiment says."""
+    trainer = experiment.trainer
+    return Learner(
+        network,
+        experiment.optimizer.build(experiment.schedule, ema=trainer.ema),
+        experiment.loss.build(),
+        jit_compile=trainer.jit_compile,
+        mixed_precision=trainer.mixed_precision,
+        strategy=strategy,
     )
 
 
@@ -55,6 +71,7 @@ class Session:
         run: Where everything is kept.
         view: MLflow, or None.
         display: The screen.
+        strategy: Where the step runs; this process is its chief.
     """
 
     experiment: Experiment
@@ -62,6 +79,7 @@ class Session:
     run: RunFolder
     view: MlflowView | None
     display: Display
+    strategy: Strategy = field(default_factory=Strategy)
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
 
@@ -73,14 +91,7 @@ class Session:
             scale=experiment.degradation.scale,
             upsampling=experiment.model.upsampling,
         )
-        optimizer = experiment.optimizer.build(experiment.schedule, ema=experiment.trainer.ema)
-        self.learner = Learner(
-            network,
-            optimizer,
-            experiment.loss.build(),
-            jit_compile=experiment.trainer.jit_compile,
-            mixed_precision=experiment.trainer.mixed_precision,
-        )
+        self.learner = build_learner(experiment, network, self.strategy)
         self._upscaler = Upscaler(
             experiment.model, experiment.degradation, experiment.channels, forward(network)
         )
@@ -102,7 +113,12 @@ class Session:
             return loop.Outcome("done", progress, 0.0, 0.0)
         return loop.train(
             self.learner,
-            batches(self.materials.sampler, progress.step, trainer.steps),
+            batches(
+                self.materials.sampler,
+                progress.step,
+                trainer.steps,
+                self.strategy.part(trainer.batch_size),
+            ),
             trainer,
             progress,
             folder=self.run.checkpoints,
