@@ -54,7 +54,8 @@ class Running:
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             more = {"TF_CONFIG": config} if workers > 1 else {}
             process = subprocess.Popen(
-                [sys.executable, *program, *arguments, *(others if index else ())], cwd=folder, text=True,
+                [sys.executable, *program, *arguments, *(others if index else ())],
+                cwd=folder, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
                 env=command_environment(folder, **more),
             )  # fmt: skip
@@ -331,6 +332,7 @@ def test_memory_that_does_not_suffice_names_the_keys_with_their_values() -> None
     assert out_of_memory(ValueError("x"), options()) is None
 
 
+@pytest.mark.slow
 def test_a_network_larger_than_the_memory_is_one_message(tmp_path: Path) -> None:
     arguments = ["model=srcnn", "model.filters=[4096,4096]", "model.kernel_sizes=[9,31,5]"]
     limit = 24 * 2**30  # of addresses; the second layer alone would take 60 GiB
