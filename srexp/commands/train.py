@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,10 @@ from srexp.commands import messages
 from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
+from srexp.commands.other_launchers import job_of_hydra
 from srexp.commands.quiet import quiet_import
 from srexp.config.resume import initial_run, resumed
 from srexp.config.settings import absolute_paths, config_digest, experiment_of, plain
-from srexp.config.sweeps import job_of_hydra
 from srexp.options import OptionError
 from srexp.sweeps.job import Job
 from srexp.tracking.record import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from srexp.tracking.mlflow_view import MlflowView
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
+    from srexp.training.strategy import Strategy
 
 
 def main() -> None:
@@ -55,6 +57,7 @@ class Training:
         resume: Whether it goes on.
         source: The run whose weights it starts from, or None.
         job: Its place in a sweep, or None.
+        strategy: Its devices; None for one.
     """
 
     experiment: Experiment
@@ -64,6 +67,7 @@ class Training:
     resume: bool
     source: RunFolder | None
     job: Job | None
+    strategy: Strategy | None
 
 
 def train(config: DictConfig, job: Job | None = None) -> float | None:
@@ -92,6 +96,12 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             from srexp.training.materials import gather
 
             materials = gather(experiment)
+            job = job or job_of_hydra()
+            digest = config_digest(values)
+            strategy = _join(console, experiment, job, digest + materials.digest)
+            if strategy is not None and not strategy.chief:
+                _work(experiment, materials, strategy, run, interruption)
+                return None
             for remark in materials.remarks:
                 console.print(f"note: {remark}")
             messages.mention_short_schedule(console, experiment)
@@ -102,8 +112,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             if run is not None:
                 _take_up(run, materials, values)
             else:
-                job = job or job_of_hydra()
-                identity = materials.identity(config_digest(values))
+                identity = materials.identity(digest)
                 # Two sweeps may come to the same job at the same moment.
                 with claims(experiment.paths.output_dir):
                     if job is not None:
@@ -123,8 +132,83 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             raise CommandInterrupted(
                 "stopped before training began: nothing was made", interruption.exit_code
             ) from None
-        training = Training(experiment, values, materials, run, resume, source, job)
+        training = Training(experiment, values, materials, run, resume, source, job, strategy)
         return _run(console, training, interruption)
+
+
+def _join(
+    console: Console, experiment: Experiment, job: Job | None, digest: str
+) -> Strategy | None:
+    """Find the devices of a step, with `multi_worker` all other processes; None for one device.
+
+    Before the run folder is made, so that a cluster that cannot work leaves nothing behind.
+    """
+    trainer = experiment.trainer
+    if trainer.strategy == "none" or trainer.dry_run:
+        return None
+    if trainer.strategy == "multi_worker" and job is not None:
+        raise OptionError(
+            "trainer.strategy=multi_worker: trains one run a process, so no sweep (-m); start "
+            "each run by itself"
+        )
+    with quiet_import():
+        import tensorflow
+    from srexp.training import devices
+    from srexp.training import strategy as strategies
+
+    devices.configure(
+        threads=trainer.threads, seed=experiment.seed, mixed_precision=trainer.mixed_precision
+    )
+    try:
+        strategy = strategies.make(trainer, console.print)
+        strategy.check_same(digest, "configuration, or other images,")
+    except tensorflow.errors.OpError as error:
+        line = _plainly(error, experiment) or f"the processes did not meet: {error.message}"
+        raise CommandFailed(line, 1) from None
+    return strategy
+
+
+def _work(
+    experiment: Experiment,
+    materials: Materials,
+    strategy: Strategy,
+    run: RunFolder | None,
+    interruption: Interruption,
+) -> None:
+    """Train along with the chief, who writes and reports."""
+    from srexp.training.loop import Diverged
+    from srexp.training.worker import work
+
+    try:
+        interruption.graceful = True
+        outcome = work(
+            experiment,
+            materials,
+            strategy,
+            lambda: "stopped" if interruption.asked else None,
+            checkpoints=run.checkpoints if run else None,
+        )
+    except (Diverged, checkpoint.CheckpointError) as error:
+        raise CommandFailed(str(error), 1) from None
+    except Exception as error:
+        line = _plainly(error, experiment)
+        if line is None:
+            raise
+        raise CommandFailed(line, 1) from None
+    finally:
+        interruption.graceful = False
+    if interruption.asked:
+        raise CommandInterrupted(f"stopped at step {outcome.progress.step}", interruption.exit_code)
+
+
+def _plainly(error: Exception, experiment: Experiment, run: str = "RUN") -> str | None:
+    """One line for what TensorFlow says at length, where there is one."""
+    if "tensorflow" not in sys.modules:
+        return None
+    from srexp.training.memory import out_of_memory
+    from srexp.training.strategy import lost_worker
+
+    return out_of_memory(error, experiment) or lost_worker(error, experiment.trainer, run)
 
 
 def _new_run(
@@ -229,7 +313,13 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
     except CommandFailed:
         raise
+    except OptionError as error:
+        failure = str(error)
+        raise
     except Exception as error:
+        if line := _plainly(error, training.experiment, run.id):
+            failure = line
+            raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
         failure = f"{type(error).__name__}: {error}"
         (run.folder / "error.txt").write_text(traceback.format_exc())
         raise
@@ -244,6 +334,7 @@ def _prepare(console: Console, training: Training) -> Any:
     from srexp.commands.display import TrainingDisplay
     from srexp.training import devices
     from srexp.training.session import Session
+    from srexp.training.strategy import Strategy
     from srexp.training.trained import scored_weights
 
     experiment, run = training.experiment, training.run
@@ -251,7 +342,8 @@ def _prepare(console: Console, training: Training) -> Any:
     if training.source is not None and not checkpoint.newest(run.checkpoints):
         weights = scored_weights(training.source, experiment_of(training.source.config))
     display = TrainingDisplay(console, experiment.trainer.steps, training.job)
-    session = Session(experiment, training.materials, run, display)
+    strategy = training.strategy or Strategy()
+    session = Session(experiment, training.materials, run, display, strategy)
     if weights is not None:
         session.start_from(weights)
     for remark in session.go_on() if training.resume else ():
@@ -265,6 +357,7 @@ def _prepare(console: Console, training: Training) -> Any:
         f"{training.materials.sampler.patch_count:,} patches of "
         f"{len(training.materials.train.images)} images; "
         f"on {gpus or surroundings['processor']}"
+        + (f", {strategy.description}" if strategy.description else "")
     )
     session.view = _start_view(training, session.cost)
     return session

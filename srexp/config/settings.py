@@ -27,7 +27,7 @@ _SINGLE = (
 )  # fmt: skip
 _SEVERAL = ("protocol", "benchmark")
 
-# What cannot change the weights or the scores of a run.
+# What cannot change the weights or the scores of a run (`trainer.strategy`: but for rounding).
 WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
     "trainer.keep_checkpoints", "trainer.strategy",

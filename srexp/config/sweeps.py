@@ -1,15 +1,9 @@
-"""What Hydra says of a multirun: where it lies, and what sets its jobs apart."""
+"""What sets the jobs of a sweep apart, and what its command line says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-
-from srexp.sweeps.job import Job
 
 
 def choices_of(
@@ -40,21 +34,6 @@ def names_of(choices: Sequence[dict[str, str]]) -> list[str]:
         " ".join(f"{short[key]}={value}" for key, value in choice.items()) or "all defaults"
         for choice in choices
     ]
-
-
-def job_of_hydra() -> Job | None:
-    """The job that runs under a launcher that is not ours; None outside a multirun."""
-    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
-        return None
-    hydra = HydraConfig.get()
-    given = [override for override in hydra.overrides.task if "=" in override]
-    name = " ".join(given) or "all defaults"
-
-    def tell(kind: str, value: Any) -> None:
-        if kind in ("note", "run"):
-            print(f"{name}: {value}")
-
-    return Job(name, Path(str(hydra.sweep.dir)).name, tell=tell)
 
 
 def given_config_dir(arguments: Sequence[str]) -> Path | None:

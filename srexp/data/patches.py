@@ -75,8 +75,12 @@ class PatchSampler:
         """Number of different patches, before flips and rotations."""
         return int(self._ends[-1])
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """The patches of one step, counted from 0.
+
+        Args:
+            step: The step.
+            part: Which of the patches to cut: all draw the same batch, whoever needs what of it.
 
         Returns:
             Inputs `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P = `hr_patch_size`.
@@ -88,7 +92,7 @@ class PatchSampler:
         poses = random.integers(8, size=self.batch_size)
         cut = [
             self._cut(int(c), int(p) if self.augment else 0)
-            for c, p in zip(chosen, poses, strict=True)
+            for c, p in zip(chosen[part], poses[part], strict=True)
         ]
         return np.stack([c[0] for c in cut]), np.stack([c[1] for c in cut])
 

@@ -10,12 +10,21 @@ import tensorflow as tf
 from srexp.data.patches import PatchSampler
 
 
-def batches(sampler: PatchSampler, first: int, last: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """(inputs, hr) of the steps `first` up to, not including, `last`, in order."""
-    inputs, hr = sampler.batch(first)
+def batches(
+    sampler: PatchSampler, first: int, last: int, part: slice = slice(None)
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """(inputs, hr) of the steps `first` up to, not including, `last`, in order.
+
+    Args:
+        sampler: What draws them.
+        first: Step.
+        last: Step.
+        part: Which patches of each batch.
+    """
+    inputs, hr = sampler.batch(first, part)
 
     def load(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return sampler.batch(int(step))
+        return sampler.batch(int(step), part)
 
     def shaped(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         a, b = tf.numpy_function(load, [step], [tf.float32, tf.float32])

@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from srexp.losses.base import LossFunction
+from srexp.options import OptionError
 from srexp.training.checkpoint import CheckpointError
+from srexp.training.strategy import Strategy
 
 
 class Learner:
@@ -19,7 +21,9 @@ class Learner:
 
     Attributes:
         network: The Keras model, `[N, h, w, C]` -> `[N, H, W, C]`.
-        step: `step(inputs, hr)` updates the weights once and returns the loss before the update.
+        step: `step(inputs, hr)` updates the weights once and returns the loss before the update,
+            that of the whole batch.
+        strategy: Where it runs.
     """
 
     def __init__(
@@ -30,8 +34,18 @@ class Learner:
         *,
         jit_compile: bool,
         mixed_precision: bool,
+        strategy: Strategy | None = None,
     ) -> None:
+        """Raises OptionError: the network cannot be trained under the strategy."""
         self.network = network
+        self.strategy = strategy or Strategy()
+        if self.strategy.description and network.non_trainable_variables:
+            # Noise, and moving averages over a part of the batch: not what one device computes.
+            raise OptionError(
+                "trainer.strategy: the network has state beside its weights (such as "
+                "BatchNormalization or Dropout have), which replicas do not share; "
+                "trainer.strategy=none trains it"
+            )
         self.uses_ema = optimizer.use_ema
         if mixed_precision:
             # Before building: gradients of float16 activations vanish without the scaling.
@@ -41,16 +55,19 @@ class Learner:
         self.step = tf.function(self._make_step(loss), jit_compile=jit_compile)
 
     def _make_step(self, loss: LossFunction) -> Any:
-        network, optimizer = self.network, self.optimizer
+        network, optimizer, strategy = self.network, self.optimizer, self.strategy
 
-        def step(inputs: tf.Tensor, hr: tf.Tensor) -> tf.Tensor:
+        def compute(inputs: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
             with tf.GradientTape() as tape:
                 sr = tf.cast(network(inputs, training=True), tf.float32)
                 value = loss(hr, sr)
                 if network.losses:  # of weight regularisers, where a model has any
                     value += tf.add_n(network.losses)
                 scaled = optimizer.scale_loss(value)
-            gradients = tape.gradient(scaled, network.trainable_variables)
+            return value, tape.gradient(scaled, network.trainable_variables)
+
+        def step(inputs: tf.Tensor, hr: tf.Tensor) -> tf.Tensor:
+            value, gradients = strategy.mean(compute, network.trainable_variables, inputs, hr)
             optimizer.apply(gradients, network.trainable_variables)
             return value
 
@@ -100,6 +117,29 @@ class Learner:
         network = {k: v for k, v in arrays.items() if k.startswith("model/")}
         # The average of the weights begins where the weights do.
         self.restore({**current, **network})
+
+    def synchronise(self, step: int) -> None:
+        """Give every process the chief's state, which it has but for rounding of the start.
+
+        Args:
+            step: Where this process is.
+
+        Raises:
+            OptionError: The processes are at different steps.
+        """
+        if self.strategy.workers == 1:
+            return
+        self.strategy.check_same(str(step), "checkpoint")
+        own = self.arrays()
+        vector = np.concatenate([array.astype(np.float64).ravel() for array in own.values()])
+        ends = np.cumsum([array.size for array in own.values()])[:-1]
+        parts = np.split(self.strategy.chiefs(vector), ends)
+        self.restore(
+            {
+                name: part.reshape(array.shape).astype(array.dtype)
+                for (name, array), part in zip(own.items(), parts, strict=True)
+            }
+        )
 
     def _variables(self) -> dict[str, list[Any]]:
         return {"model": self.network.variables, "optimizer": self.optimizer.variables}

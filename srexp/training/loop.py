@@ -115,7 +115,9 @@ def load_newest(folder: Path, learner: Learner) -> tuple[Progress, list[str]]:
     arrays, meta, faults = checkpoint.load_newest(folder)
     progress = _restored(folder, learner, arrays, meta)
     remarks = [f"{fault}; an older checkpoint is used" for fault in faults]
-    return progress, remarks + _mend_best(folder, progress)
+    if learner.strategy.chief:
+        remarks += _mend_best(folder, progress)
+    return progress, remarks
 
 
 def _restored(path: Path, learner: Learner, arrays: Any, meta: dict[str, Any]) -> Progress:
@@ -169,7 +171,8 @@ def train(
         folder: Of the checkpoints.
         identity: Plain data that goes into each checkpoint.
         watcher: Is told, and evaluates.
-        asked_to_stop: Looked at after each step; the reason, or None.
+        asked_to_stop: The reason, or None. Looked at after each step; with several processes, at
+            the ends of windows.
 
     Raises:
         Diverged: The loss or a weight is not finite. The checkpoints of before stand.
@@ -178,10 +181,13 @@ def train(
     began, seconds_before = time.perf_counter(), progress.seconds
     train_seconds = wait_seconds = 0.0
     reason = "done"
+    learner.synchronise(progress.step)
 
     def keep(evaluated: bool) -> None:
         if not learner.finite():
             raise Diverged(f"a weight became NaN or infinite before step {progress.step}")
+        if not learner.strategy.chief:
+            return
         progress.seconds = seconds_before + time.perf_counter() - began
         improved = False
         if evaluated:
@@ -212,6 +218,7 @@ def train(
                 reason = why
             elif options.max_minutes and (time.perf_counter() - began > 60 * options.max_minutes):
                 reason = "max_minutes"
+            reason = learner.strategy.agreed(reason, now=progress.step == end)
         values = np.array([float(loss) for loss in losses])
         elapsed = time.perf_counter() - start
         train_seconds += elapsed
@@ -237,8 +244,9 @@ def train(
         if progress.step == options.steps or reason == "max_minutes" or due:
             keep(evaluated=True)
             hopeless = options.patience is not None and progress.stale >= options.patience
-            if hopeless and reason == "done" and progress.step < options.steps:
-                reason = "patience"
+            if options.patience is not None and reason == "done" and progress.step < options.steps:
+                # Only the chief has scored anything.
+                reason = learner.strategy.agreed("patience" if hopeless else "done", now=True)
         elif reason != "done":
             keep(evaluated=False)
         if reason != "done":

@@ -25,6 +25,7 @@ from srexp.training import checkpoint, devices, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.materials import Materials
+from srexp.training.strategy import Strategy
 
 
 def build_network(experiment: Experiment) -> keras.Model:
@@ -41,6 +42,21 @@ def build_network(experiment: Experiment) -> keras.Model:
 def _stem(step: int) -> str:
     """Of the files of an evaluation."""
     return f"step-{step:07d}"
+
+
+def build_learner(
+    experiment: Experiment, network: keras.Model, strategy: Strategy | None = None
+) -> Learner:
+    """What trains a network as an experiment says."""
+    trainer = experiment.trainer
+    return Learner(
+        network,
+        experiment.optimizer.build(experiment.schedule, ema=trainer.ema),
+        experiment.loss.build(),
+        jit_compile=trainer.jit_compile,
+        mixed_precision=trainer.mixed_precision,
+        strategy=strategy,
+    )
 
 
 class Display(Protocol):
@@ -60,6 +76,7 @@ class Session:
         materials: The images.
         run: Where everything is kept.
         display: The screen.
+        strategy: Where the step runs; this process is its chief.
         view: MLflow, or None.
         progress: Where the run is.
     """
@@ -68,6 +85,7 @@ class Session:
     materials: Materials
     run: RunFolder
     display: Display
+    strategy: Strategy = field(default_factory=Strategy)
     view: MlflowView | None = None
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
@@ -82,14 +100,7 @@ class Session:
             scale=experiment.degradation.scale,
             upsampling=experiment.model.upsampling,
         )
-        optimizer = experiment.optimizer.build(experiment.schedule, ema=experiment.trainer.ema)
-        self.learner = Learner(
-            network,
-            optimizer,
-            experiment.loss.build(),
-            jit_compile=experiment.trainer.jit_compile,
-            mixed_precision=experiment.trainer.mixed_precision,
-        )
+        self.learner = build_learner(experiment, network, self.strategy)
         self._upscaler = Upscaler(
             experiment.model, experiment.degradation, experiment.channels, forward(network)
         )
@@ -132,7 +143,12 @@ class Session:
             return loop.Outcome("done", progress, 0.0, 0.0)
         return loop.train(
             self.learner,
-            batches(self.materials.sampler, progress.step, trainer.steps),
+            batches(
+                self.materials.sampler,
+                progress.step,
+                trainer.steps,
+                self.strategy.part(trainer.batch_size),
+            ),
             trainer,
             progress,
             folder=self.run.checkpoints,

@@ -11,7 +11,7 @@ from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
-from srexp.training.session import build_network
+from srexp.training.session import build_learner, build_network
 
 
 def scored_weights(run: RunFolder, experiment: Experiment) -> dict[str, np.ndarray]:
@@ -20,21 +20,10 @@ def scored_weights(run: RunFolder, experiment: Experiment) -> dict[str, np.ndarr
     Raises:
         CheckpointError: Missing, damaged, or of another network.
     """
-    learner = _learner(experiment)
+    learner = build_learner(experiment, build_network(experiment))
     _restore(run, learner, "best")
     with learner.scored_weights():
         return learner.arrays()
-
-
-def _learner(experiment: Experiment) -> Learner:
-    network = build_network(experiment)
-    return Learner(
-        network,
-        experiment.optimizer.build(experiment.schedule, ema=experiment.trainer.ema),
-        experiment.loss.build(),
-        jit_compile=False,
-        mixed_precision=experiment.trainer.mixed_precision,
-    )
 
 
 def _restore(run: RunFolder, learner: Learner, which: str) -> loop.Progress:
@@ -61,7 +50,7 @@ def load_upscaler(
     Raises:
         CheckpointError: Missing, damaged, or of another network.
     """
-    learner = _learner(experiment)
+    learner = build_learner(experiment, build_network(experiment))
     network = learner.network
     progress = _restore(run, learner, which)
     if learner.uses_ema:

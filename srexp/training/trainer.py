@@ -15,7 +15,7 @@ class Trainer(Options, group="trainer", name="trainer"):
         steps: Number of updates; the only clock of a run.
         max_minutes: Stop after this much training time in this command, evaluation included; the
             schedule does not know of it. None for no limit.
-        batch_size: Patches a step.
+        batch_size: Patches a step, over all replicas.
         hr_patch_size: Side of an HR patch in pixels; the scale divides it.
         augment: Flip and rotate patches (all eight positions).
         eval_every: Steps between two evaluations on the validation images; each one also
@@ -24,6 +24,8 @@ class Trainer(Options, group="trainer", name="trainer"):
             for none.
         mixed_precision: float16 arithmetic with loss scaling: for GPUs, slow on CPUs.
         jit_compile: Compile the step with XLA.
+        strategy: Devices of a step: none (one), mirrored (all of this machine), multi_worker (all
+            of several processes, from TF_CONFIG or Slurm; with resume, on a shared file system).
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
         monitor: What chooses the best weights: mean `psnr` (dB) or `ssim` of the validation images
             under the first protocol.
@@ -45,6 +47,7 @@ class Trainer(Options, group="trainer", name="trainer"):
     ema: float | None = bounded(above=0)
     mixed_precision: bool
     jit_compile: bool
+    strategy: str = choice("none", "mirrored", "multi_worker", default="none")
     threads: int | None = bounded(1, 1024)
     sample_grids: int = bounded(0)
     dry_run: bool
@@ -58,3 +61,9 @@ class Trainer(Options, group="trainer", name="trainer"):
         super().__post_init__()
         if self.ema is not None and self.ema >= 1:
             raise OptionError(f"ema={self.ema}: must be below 1 (0.999 is usual)", "ema")
+        if self.jit_compile and self.strategy != "none":
+            raise OptionError(
+                f"jit_compile=true: XLA cannot read the weights from another device, as "
+                f"strategy={self.strategy} does; leave one of the two out",
+                "jit_compile",
+            )

@@ -87,9 +87,7 @@ def test_a_sweep_and_the_same_typed_again(tmp_path: Path, command: Callable[...,
     with (folder / "jobs.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4
     assert (folder / "summary.png").read_bytes().startswith(b"\x89PNG")
-    best = max(
-        ("relu", "tanh"), key=lambda act: sum(r["gain"] for r in rows if act in r["name"])
-    )
+    best = max(("relu", "tanh"), key=lambda act: sum(r["gain"] for r in rows if act in r["name"]))
     composed = compose("train", ["experiment=best"], config_dir=str(folder / "conf"))
     assert composed["act"]["name"] == best
     assert composed["model"]["filters"] == 4

@@ -298,6 +298,7 @@ WITHOUT_EFFECT = {
     "paths.output_dir": "elsewhere", "tracking.uri": "http://h:1", "tracking.experiment": "e2",
     "tracking.timeout_seconds": 3, "tracking": {"name": "none"}, "resume": "latest",
     "trainer.max_minutes": 5.0, "trainer.dry_run": True, "trainer.sample_grids": 0,
+    "trainer.strategy": "mirrored",
 }  # fmt: skip
 
 

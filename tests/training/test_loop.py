@@ -14,6 +14,7 @@ import pytest
 
 from srexp.training import checkpoint, loop
 from srexp.training.loop import Diverged, Outcome, Progress, Window
+from srexp.training.strategy import Strategy
 from srexp.training.trainer import Trainer
 
 
@@ -40,6 +41,7 @@ class Counting:
     """A learner whose only weight is the number of steps done."""
 
     uses_ema = True
+    strategy = Strategy()  # one device
 
     def __init__(self, done: int = 0, loss: Callable[[int], float] = lambda step: 1 / step) -> None:
         self.done, self.loss, self.scoring = done, loss, False
@@ -61,6 +63,8 @@ class Counting:
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         self.done = int(arrays["done"])
+
+    def synchronise(self, step: int) -> None: ...
 
     def finite(self) -> bool:
         return self.is_finite(self.done)

@@ -36,7 +36,7 @@ def test_each_step_gets_its_own_patches_in_order(
 
 def test_order_holds_when_early_steps_are_slow(sampler: PatchSampler) -> None:
     class Uneven:
-        def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        def batch(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
             time.sleep(0.05 if step % 2 == 0 else 0)
             return sampler.batch(step)
 

@@ -1,0 +1,36 @@
+"""What to turn where memory does not suffice."""
+
+from __future__ import annotations
+
+import sys
+
+from srexp.training.experiment import Experiment
+
+
+def out_of_memory(error: BaseException, experiment: Experiment) -> str | None:
+    """One plain line where an error says that memory was too small, else None.
+
+    Args:
+        error: What building, training or scoring raised.
+        experiment: Whose values are named.
+    """
+    tensorflow = sys.modules.get("tensorflow")  # may be what could not be imported
+    kinds = (MemoryError, *([tensorflow.errors.ResourceExhaustedError] if tensorflow else []))
+    if not isinstance(error, kinds):
+        return None
+    trainer, model = experiment.trainer, experiment.model
+    size = [
+        f"model.{key}={getattr(model, key)}"
+        for key in ("filters", "depth")
+        if isinstance(getattr(model, key, None), int)
+    ]
+    keys = [
+        f"trainer.batch_size={trainer.batch_size} (with optimizer.accumulate="
+        f"{experiment.optimizer.accumulate} times 2 for half of it, the gradient stays the same)",
+        f"trainer.hr_patch_size={trainer.hr_patch_size}",
+        *size,
+    ]
+    advice = f"out of memory. In training, less of {', '.join(keys)} needs less"
+    if not trainer.mixed_precision:
+        advice += "; so does trainer.mixed_precision=true on a GPU"
+    return f"{advice}. In scoring, whole images are computed: use smaller ones"
