@@ -376,10 +376,8 @@ def test_a_launcher_that_can_stop_its_jobs(tmp_path: Path) -> None:
     sweeper = SrexpSearch()
     launcher = Batch(lambda overrides: 33.0 if "act=relu" in overrides else 31.0)
     sweeper.launcher = launcher  # type: ignore[assignment]
-    launched = 0
     while trials := search.ask(launcher.n_jobs):
-        sweeper._launch(search, trials, ["seed=1"], launched)
-        launched += len(trials)
+        sweeper._launch(search, trials, ["seed=1"])
     assert [number for number, _ in launcher.seen] == list(range(12))
     assert all(overrides[0] == "seed=1" for _, overrides in launcher.seen)
     for trial in search.study.trials:
