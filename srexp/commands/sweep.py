@@ -181,7 +181,7 @@ class Sweep:
         )  # fmt: skip
         try:
             sweep_view.finish(
-                self._mlflow, status, files, summary.markdown(jobs, heading),
+                self._mlflow, status, files, summary.markdown(jobs, f"sweep {self.folder.name}"),
                 {"srexp.report": str(self.folder / "report.html")},
                 winner.gain.mean if winner else None,
             )  # fmt: skip

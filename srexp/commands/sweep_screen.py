@@ -23,7 +23,7 @@ class SweepScreen:
         self._overall = TaskID(0)
         self._jobs: dict[int, TaskID] = {}
         self._share: dict[int, float] = {}  # of each job that is done, 0 to 1
-        self._total = 0
+        self._total = self._ended = 0
         if console.is_terminal:
             self._bars = Progress(
                 TextColumn("{task.description}"),
@@ -82,6 +82,7 @@ class SweepScreen:
     def ended(self, number: int, line: str) -> None:
         """A job is over."""
         self._share[number] = 1.0
+        self._ended += 1
         if self._bars is not None and number in self._jobs:
             self._bars.remove_task(self._jobs.pop(number))
         self._draw_overall()
@@ -89,10 +90,9 @@ class SweepScreen:
 
     def _draw_overall(self) -> None:
         if self._bars is not None:
-            done = sum(share == 1.0 for share in self._share.values())
             self._bars.update(
                 self._overall,
                 completed=sum(self._share.values()),
                 total=self._total,
-                figures=f"{done} of {self._total}",
+                figures=f"{self._ended} of {self._total}",
             )
