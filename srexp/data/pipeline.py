@@ -26,6 +26,7 @@ def batches(
     def load(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return sampler.batch(int(step), part)
 
+    @tf.autograph.experimental.do_not_convert
     def shaped(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         a, b = tf.numpy_function(load, [step], [tf.float32, tf.float32])
         return tf.ensure_shape(a, inputs.shape), tf.ensure_shape(b, hr.shape)

@@ -21,7 +21,9 @@ def forward(network: keras.Model) -> Forward:
 
     channels = network.input_shape[-1]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32)], autograph=False
+    )
     def run(inputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(network(inputs, training=False), tf.float32)
 

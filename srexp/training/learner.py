@@ -52,7 +52,8 @@ class Learner:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(network.trainable_variables)
         self.optimizer = optimizer
-        self.step = tf.function(self._make_step(loss), jit_compile=jit_compile)
+        # Nothing in it branches on data: without AutoGraph it is traced in half the time.
+        self.step = tf.function(self._make_step(loss), jit_compile=jit_compile, autograph=False)
 
     def _make_step(self, loss: LossFunction) -> Any:
         network, optimizer, strategy = self.network, self.optimizer, self.strategy
