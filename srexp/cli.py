@@ -12,6 +12,7 @@ from srexp import __version__
 COMMANDS = {
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
+    "sync": "send MLflow what it does not have yet of the runs",
     "ui": "open the MLflow UI on the store that the runs went to",
 }
 

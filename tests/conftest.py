@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests_mlflow import Server
+
+from srexp.tracking.mlflow_store import Store, quiet_client
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,3 +26,31 @@ def shared_data() -> Path:
     if not (folder / "set5").is_dir():
         pytest.skip(f"no image sets in {folder} (set SREXP_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database; making it takes seconds, copying it does not."""
+    path = tmp_path_factory.mktemp("store") / "deep" / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_DISABLE_TELEMETRY"):
+            patch.setenv(name, "1")
+        quiet_client(Store(f"sqlite:///{path}", "tests", str(path.parent), 5))
+    return path
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copyfile(migrated, folder / "server.db")
+    server = Server(folder)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(running_server: Server) -> Iterator[Server]:
+    """MLflow's own server, at work."""
+    running_server.reset()
+    yield running_server
+    running_server.reset()

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from srexp.commands import sweep_mlflow
 from srexp.commands.sweep_screen import SweepScreen
 from srexp.config.sweeps import given_config_dir
 from srexp.files import Lock, write_atomically
@@ -20,6 +21,9 @@ from srexp.options import OptionError
 from srexp.sweeps import best, figures, report, summary
 from srexp.sweeps.pool import Ended
 from srexp.sweeps.results import JobResult, from_json, to_json
+from srexp.tracking import sweep_view
+from srexp.tracking.mirror import Mirror
+from srexp.tracking.mlflow_store import one_line
 from srexp.tracking.options import MlflowTracking
 from srexp.tracking.record import RunError, RunFolder, remember_store, write_json
 from srexp.training.experiment import Experiment
@@ -72,17 +76,11 @@ class Sweep:
         """Make the parent run in MLflow; without one, `srexp sync` makes it."""
         if not isinstance(self._tracking, MlflowTracking):
             return
-        from srexp.tracking import sweep_view
-        from srexp.tracking.mlflow_store import Store, one_line
-
-        store = Store(
-            self._tracking.resolved_uri(self.output_dir),
-            self._tracking.experiment,
-            str(self.output_dir / "mlartifacts"),
-            self._tracking.timeout_seconds,
-        )
+        store = self._tracking.store(self.output_dir)
+        self._mlflow = sweep_view.shown(store)
+        jobs = list(self.results.values())
         try:
-            self._mlflow = sweep_view.begin(store, self.folder.name, self._swept())
+            self._mlflow = sweep_mlflow.begin(self.folder, self._mlflow, jobs, self._created)
             remember_store(store.uri)
         except Exception as error:
             self._console.print(f"note: no parent run in MLflow at {store.uri} ({one_line(error)})")
@@ -165,35 +163,23 @@ class Sweep:
         heading = f"sweep {self.folder.name}: {summary.count(jobs)}"
         self._console.print()
         self._console.print(summary.terminal(jobs, heading))
-        files = self._write(jobs)
+        self._write(jobs)
         self._console.print(f"report: {self.folder / 'report.html'}", soft_wrap=True)
         if self._mlflow is None:
             return
-        from srexp.tracking import sweep_view
-        from srexp.tracking.mlflow_store import one_line
-
-        winner = summary.best(jobs)
-        states = {job.state for job in jobs}
-        status = (
-            "FAILED" if "failed" in states
-            else "KILLED" if states & {"stopped", "not started"}
-            else "FINISHED"
-        )  # fmt: skip
+        self._show_the_dead()
         try:
-            sweep_view.finish(
-                self._mlflow, status, files, summary.markdown(jobs, f"sweep {self.folder.name}"),
-                {"srexp.report": str(self.folder / "report.html")},
-                winner.gain.mean if winner else None,
-            )  # fmt: skip
+            self._mlflow = sweep_mlflow.finish(self.folder, self._mlflow, jobs, self._created)
+            self.save()
         except Exception as error:  # MLflow must never hurt what was trained
             self._console.print(
-                f"note: MLflow did not take the sweep's summary ({one_line(error)})"
+                f"note: MLflow did not take the sweep's summary ({one_line(error)}); to send it: "
+                "python -m srexp sync"
             )
 
-    def _write(self, jobs: list[JobResult]) -> list[Path]:
-        """The files that are left for people; those that MLflow shows."""
+    def _write(self, jobs: list[JobResult]) -> None:
+        """The files that are left for people."""
         folder = self.folder
-        files = [folder / "sweep.json", folder / "jobs.csv"]
         write_atomically(folder / "jobs.csv", summary.to_csv(jobs).encode())
         config_dir = given_config_dir(sys.argv)
         try:
@@ -205,11 +191,9 @@ class Sweep:
             path = folder / "conf" / "experiment" / "best.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, experiment.encode())
-            files.append(path)
         png = figures.png(jobs)
         if png is not None:
             write_atomically(folder / "summary.png", png)
-            files.append(folder / "summary.png")
         about = report.About(
             name=folder.name,
             command=shlex.join(["python", "-m", "srexp", "train", *sys.argv[1:]]),
@@ -224,7 +208,22 @@ class Sweep:
             best_command=best.command(folder, config_dir) if experiment is not None else None,
         )
         write_atomically(folder / "report.html", page.encode())
-        return [*files, folder / "report.html"]
+
+    def _show_the_dead(self) -> None:
+        """Jobs that were killed could not send their last points and their end."""
+        for number in (number for number, end in self.failed.items() if end.state == "died"):
+            run = self._run(number)
+            if run is None or "mlflow" not in run.info or not run.lock.acquire():
+                continue
+            mirror = Mirror(run)
+            try:
+                mirror.connect(fresh=False)
+                mirror.send()
+                mirror.finish()
+            except Exception:
+                pass  # `srexp sync` sends it
+            finally:
+                run.release()
 
     def _note(self, number: int, **changes: Any) -> None:
         known = {key: value for key, value in changes.items() if value is not None}
@@ -259,13 +258,6 @@ class Sweep:
     def log(self, number: int) -> Path:
         """The file of what a job prints."""
         return self.folder / "logs" / f"{number:04d}.log"
-
-    def _swept(self) -> dict[str, str]:
-        values: dict[str, dict[str, None]] = {}
-        for job in self.results.values():
-            for key, value in job.choices.items():
-                values.setdefault(key, {})[value] = None
-        return {key: ", ".join(summary.ordered(found)) for key, found in values.items()}
 
     def _earlier(self) -> None:
         """When a sweep is typed again, it began when it was typed first."""

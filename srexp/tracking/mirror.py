@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -18,16 +21,21 @@ from srexp.options import flatten
 from srexp.tracking.mlflow_store import (
     Store,
     create_run,
+    existing_run,
     experiment_id,
     find_by_tag,
+    is_deleted,
+    is_refusal,
     legal,
     one_line,
     quiet_client,
+    sendable,
 )
 from srexp.tracking.record import RunFolder
 
-# MLflow's limits for one request.
-_METRICS_A_BATCH, _PARAMS_A_BATCH, _PARAM_LENGTH = 1000, 100, 6000
+# MLflow's limits: of one request, and of a value in characters.
+_METRICS_A_BATCH, _PARAMS_A_BATCH = 1000, 100
+_PARAM_LENGTH, _TAG_LENGTH, _FAILURE_LENGTH = 6000, 5000, 500
 
 _MLFLOW_STATUS = {"FINISHED": "FINISHED", "FAILED": "FAILED"}  # all others: KILLED
 
@@ -37,16 +45,21 @@ _FILES = (
     "evaluations/*/*/final.csv",
 )  # fmt: skip
 
+# Of MLflow's names for pictures; they are names of files too, so they must not be long.
+_PICTURE_KEY, _PICTURE_KEY_LENGTH, _THUMBNAIL = r"A-Za-z0-9_\-. /", 120, 256
+
+# (key, value, time in ms, step)
+Point = tuple[str, float, int, int]
+
 
 class Mirror:
     """Sends a run folder to MLflow.
 
-    Every method raises whatever MLflow raises, and may then be called again: it goes on where it
-    was.
+    Every method raises whatever MLflow raises, and may then be called again.
 
     Attributes:
         run: Whose folder; `run.info["mlflow"]` says where to and as what.
-        moved: Counts what was sent: a sign of life.
+        sent: Kind (`numbers`, `pictures`, `files`) -> how many.
         refused: The first thing that MLflow refused, in one line. It costs that thing alone.
     """
 
@@ -56,14 +69,21 @@ class Mirror:
         self.store = Store(
             shown["uri"], shown["experiment"], shown["artifact_root"], shown["timeout_seconds"]
         )
-        self.moved = 0
+        self.sent = {"numbers": 0, "pictures": 0, "files": 0}
         self.refused: str | None = None
         self._client: Any = None
         self._run_id = ""
+        self._connected = False
+        self._had_failed = False
         self._steps: dict[str, int] = {}  # metric -> the last step that MLflow has
         self._images: set[tuple[str, int]] = set()
         self._files: dict[Path, int] = {}
         self._offset = 0  # in metrics.jsonl: what stands before it was sent
+
+    @property
+    def moved(self) -> int:
+        """How much was sent: a sign of life."""
+        return sum(self.sent.values())
 
     def connect(self, *, fresh: bool) -> None:
         """Find the run in MLflow, or make it; send its parameters.
@@ -71,50 +91,54 @@ class Mirror:
         Args:
             fresh: It cannot be there yet.
         """
-        if self._client is not None:
+        if self._connected:
             return
-        client = quiet_client(self.store)
+        self._client = client = quiet_client(self.store)
         shown = self.run.info["mlflow"]
         experiment = experiment_id(client, self.store)
-        run_id = shown.get("run_id") if not fresh else None
-        found = self._existing(client, run_id) if run_id else None
-        if found is None and not fresh:
-            run_id = find_by_tag(client, experiment, "srexp.run", self.run.id)
-            found = self._existing(client, run_id) if run_id else None
+        found = None if fresh else self._find(experiment)
         if found is None:
-            run_id = create_run(client, experiment, shown["run_name"], _tags(shown))
+            began = self.run.info.get("created")
+            run_id = create_run(client, experiment, shown["run_name"], _tags(shown), began)
+            self._files = {}
         else:
+            run_id = str(found.info.run_id)
             experiment = found.info.experiment_id
-            client.update_run(run_id, status="RUNNING")
-            self._ask_what_is_there(client, found)
-        self._run_id = str(run_id)
-        self.run.update(mlflow={**shown, "experiment_id": experiment, "run_id": self._run_id})
-        self._send_params(client, found.data.params if found else {})
-        self._client = client
+        self._run_id = run_id
+        self._ask_what_is_there(found)
+        known = {"experiment_id": experiment, "run_id": run_id}
+        if not known.items() <= shown.items():
+            self.run.update(mlflow={**shown, **known})
+        self._send_params(found.data.params if found else {})
+        self._connected = True
+
+    def disconnect(self) -> None:
+        """After a failure: ask MLflow again what it has, since an answer may have been lost."""
+        self._connected = False
 
     def send(self) -> None:
         """Send what is new in the folder."""
         for metrics, end in self._batches():
-            if metrics:
-                self._try(self._log_metrics, metrics)
+            self._log_metrics(metrics)
             self._offset = end
-            self.moved += len(metrics)
         for path, key, step in self._new_images():
-            self._try(self._log_image, path, key, step)
+            self.sent["pictures"] += self._taken(self._log_image, path, key, step)
             self._images.add((key, step))
-            self.moved += 1
         for path, changed in self._new_files():
             folder = "model" if path.suffix == ".keras" else _parent(path, self.run.folder)
-            self._try(self._client.log_artifact, self._run_id, str(path), folder)
+            log = self._client.log_artifact
+            self.sent["files"] += self._taken(log, self._run_id, str(path), folder)
             self._files[path] = changed
-            self.moved += 1
 
-    def finish(self) -> None:
-        """Set the final status, and note in the run folder that nothing is left to be sent."""
+    def terminate(self) -> None:
+        """Set the final status, where the run is in MLflow at all."""
+        if not self._run_id:
+            return
         info = self.run.info
         tags = {"srexp.status": info["status"]}
-        if info.get("failure"):
-            tags["srexp.failure"] = info["failure"][:500]
+        failure = info.get("failure") or ""
+        if failure or self._had_failed:
+            tags["srexp.failure"] = sendable(failure, _FAILURE_LENGTH)
         parent = info["mlflow"].get("parent_run_id") or self._find_parent()
         if parent:
             tags["mlflow.parentRunId"] = parent
@@ -122,7 +146,26 @@ class Mirror:
             self._client.set_tag(self._run_id, key, value)
         status = _MLFLOW_STATUS.get(info["status"], "KILLED")
         self._client.set_terminated(self._run_id, status, int(info.get("updated", 0) * 1000))
-        self.run.update(mlflow={**info["mlflow"], "complete": True})
+
+    def finish(self) -> None:
+        """Set the final status, and note in the run folder that nothing is left to be sent."""
+        self.terminate()
+        self.run.update(mlflow={**self.run.info["mlflow"], "complete": True})
+
+    def look(self) -> Literal["there", "deleted", "gone"]:
+        """Whether MLflow still has the run that it had; deleted ones can be restored there."""
+        run_id = self.run.info["mlflow"].get("run_id")
+        found = existing_run(quiet_client(self.store), run_id) if run_id else None
+        if found is None:
+            return "gone"
+        return "deleted" if is_deleted(found) else "there"
+
+    def adopt(self, parent_run_id: str) -> None:
+        """Put a run that is in MLflow below its sweep's run, which was made after it."""
+        shown = self.run.info["mlflow"]
+        client = quiet_client(self.store)
+        client.set_tag(shown["run_id"], "mlflow.parentRunId", parent_run_id)
+        self.run.update(mlflow={**shown, "parent_run_id": parent_run_id})
 
     def unsent(self) -> int:
         """How many numbers, pictures and files MLflow does not have."""
@@ -132,54 +175,66 @@ class Mirror:
             + len(list(self._new_files()))
         )
 
-    def _existing(self, client: Any, run_id: str) -> Any:
+    def _find(self, experiment: str) -> Any:
         """The run in MLflow, or None where it is gone."""
-        from mlflow.exceptions import MlflowException
+        for ask in (
+            lambda: self.run.info["mlflow"].get("run_id"),
+            lambda: find_by_tag(self._client, experiment, "srexp.run", self.run.id),
+        ):
+            run_id = ask()
+            found = existing_run(self._client, run_id) if run_id else None
+            if found is not None and not is_deleted(found):
+                return found
+        return None
 
-        try:
-            return client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return None
-            raise
-
-    def _ask_what_is_there(self, client: Any, found: Any) -> None:
+    def _ask_what_is_there(self, found: Any) -> None:
+        self._offset, self._steps, self._images, self._had_failed = 0, {}, set(), False
+        if found is None:
+            return
         # The latest point of each metric, with its step; `found.data.metrics` has values alone.
         self._steps = {m.key: m.step for m in found.data.to_proto().metrics}
-        for artifact in client.list_artifacts(found.info.run_id, "images"):
+        self._had_failed = "srexp.failure" in found.data.tags
+        for artifact in self._client.list_artifacts(self._run_id, "images"):
             # MLflow's own naming of logged images; the compressed one is written last.
             named = re.match(r"images/(.+)\+step\+(\d+)\+.*compressed\.webp$", artifact.path)
             if named:
                 self._images.add((named[1].replace("~", "/"), int(named[2])))
+        tags = _tags(self.run.info["mlflow"])
+        for key in (key for key in tags if found.data.tags.get(key) != tags[key]):
+            self._client.set_tag(self._run_id, key, tags[key])
+        # What is sent after its end does not begin it again.
+        if self.run.info["status"] == "RUNNING" and found.info.status != "RUNNING":
+            self._client.update_run(self._run_id, status="RUNNING")
 
-    def _send_params(self, client: Any, known: dict[str, str]) -> None:
+    def _send_params(self, known: dict[str, str]) -> None:
         from mlflow.entities import Param
 
         ours = {
-            legal(key): str(value)[:_PARAM_LENGTH]
+            legal(key): sendable(value, _PARAM_LENGTH)
             for key, value in flatten(self.run.config).items()
             if key != "resume" and not key.startswith("paths.")
         }
         new = [Param(key, value) for key, value in ours.items() if key not in known]
         for start in range(0, len(new), _PARAMS_A_BATCH):
-            client.log_batch(self._run_id, params=new[start : start + _PARAMS_A_BATCH])
+            self._log("params", new[start : start + _PARAMS_A_BATCH])
         # A param cannot change; a longer run says so in a tag that can.
         for key in (key for key in ours if known.get(key, ours[key]) != ours[key]):
-            client.set_tag(self._run_id, f"resumed.{key}", ours[key])
+            value = sendable(ours[key], _TAG_LENGTH)
+            self._client.set_tag(self._run_id, legal(f"resumed.{key}"), value)
 
-    def _batches(self) -> Iterator[tuple[list[tuple[str, float, int, int]], int]]:
-        """(key, value, time in ms, step) of new points, and where in the file they end."""
+    def _batches(self) -> Iterator[tuple[list[Point], int]]:
+        """New points, and where in the file they end."""
         path = self.run.folder / "metrics.jsonl"
         if not path.exists():
             return
-        batch: list[tuple[str, float, int, int]] = []
+        batch: list[Point] = []
         with path.open("rb") as file:
             file.seek(self._offset)
             end = self._offset
             for line in file:
                 if not line.endswith(b"\n"):  # still being written
                     break
-                new = self._new_metrics(line)
+                new = self._new_points(line)
                 if batch and len(batch) + len(new) > _METRICS_A_BATCH:
                     yield batch, end
                     batch = []
@@ -188,31 +243,45 @@ class Mirror:
         if end > self._offset:
             yield batch, end
 
-    def _new_metrics(self, line: bytes) -> list[tuple[str, float, int, int]]:
+    def _new_points(self, line: bytes) -> list[Point]:
         try:
             point = json.loads(line)
-        except ValueError:
-            return []
-        step, time = point["step"], int(point["time"] * 1000)
-        named = {legal(key): value for key, value in point["metrics"].items()}
+            step, time = int(point["step"]), int(point["time"] * 1000)
+            named = {legal(key): float(value) for key, value in point["metrics"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return []  # damaged
         return [(k, v, time, step) for k, v in named.items() if step > self._steps.get(k, -1)]
 
-    def _log_metrics(self, metrics: list[tuple[str, float, int, int]]) -> None:
+    def _log_metrics(self, points: list[Point]) -> None:
         from mlflow.entities import Metric
 
-        for start in range(0, len(metrics), _METRICS_A_BATCH):
-            part = metrics[start : start + _METRICS_A_BATCH]
-            self._client.log_batch(self._run_id, metrics=[Metric(*metric) for metric in part])
+        for start in range(0, len(points), _METRICS_A_BATCH):
+            part = points[start : start + _METRICS_A_BATCH]
+            self.sent["numbers"] += self._log("metrics", [Metric(*point) for point in part])
             self._steps.update({key: step for key, _, _, step in part})
+
+    def _log(self, kind: str, things: list[Any]) -> int:
+        """Metrics or params, all at once; where MLflow refuses that, those that it takes."""
+        try:
+            self._client.log_batch(self._run_id, **{kind: things})
+            return len(things)
+        except Exception as error:
+            if len(things) == 1 or not is_refusal(error):
+                self._note_refusal(error)
+                return 0
+            middle = len(things) // 2
+            return self._log(kind, things[:middle]) + self._log(kind, things[middle:])
 
     def _new_images(self) -> Iterator[tuple[Path, str, int]]:
         grids = self.run.folder / "grids"
         best = int(self.run.info.get("progress", {}).get("best_step", 0))
         for path in sorted(grids.glob("*/*/*/*.png")):
-            key = re.sub(r"[^A-Za-z0-9_\-. /]", "_", str(path.parent.relative_to(grids).as_posix()))
-            if path.stem != "final":
-                step = int(path.stem.removeprefix("step-"))
-            elif any(path.parent.glob("step-*.png")):
+            key = legal(
+                path.parent.relative_to(grids).as_posix(), _PICTURE_KEY, _PICTURE_KEY_LENGTH
+            )
+            if named := re.fullmatch(r"step-(\d+)", path.stem):
+                step = int(named[1])
+            elif path.stem != "final" or any(path.parent.glob("step-*.png")):
                 continue  # the picture of the best step is there already
             else:
                 step = max(best, 0)
@@ -220,8 +289,27 @@ class Mirror:
                 yield path, key, step
 
     def _log_image(self, path: Path, key: str, step: int) -> None:
-        with Image.open(path) as picture:
-            self._client.log_image(self._run_id, picture.convert("RGB"), key=key, step=step)
+        """As `MlflowClient.log_image`, but under a name that the picture alone decides.
+
+        Where an answer is lost, the picture is sent once more, and is there once.
+        """
+        self._client.set_tag(self._run_id, "mlflow.loggedImages", "True")
+        time = int(path.stat().st_mtime * 1000)
+        own = uuid.uuid5(uuid.NAMESPACE_URL, f"{self._run_id}/{key}/{step}")
+        name = f"{key.replace('/', '~')}+step+{step}+timestamp+{time}+{own}"
+        with tempfile.TemporaryDirectory() as folder:
+            png, small = Path(folder) / f"{name}.png", Path(folder) / f"{name}+compressed.webp"
+            try:
+                with Image.open(path) as picture:
+                    thumbnail = picture.convert("RGB")
+                    thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            except OSError as error:
+                self.refused = self.refused or f"{path}: no picture ({error})"
+                return
+            thumbnail.save(small)
+            shutil.copyfile(path, png)
+            self._client.log_artifact(self._run_id, str(png), "images")
+            self._client.log_artifact(self._run_id, str(small), "images")
 
     def _new_files(self) -> Iterator[tuple[Path, int]]:
         for pattern in _FILES:
@@ -230,16 +318,23 @@ class Mirror:
                 if self._files.get(path) != changed:
                     yield path, changed
 
-    def _try(self, send: Any, *arguments: Any) -> None:
-        """What MLflow refuses costs that thing; anything else is the caller's."""
-        from mlflow.exceptions import MlflowException
-
+    def _taken(self, send: Callable[..., Any], *arguments: Any) -> bool:
+        """Send one thing; whether MLflow took it."""
         try:
             send(*arguments)
-        except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
-                raise
-            self.refused = self.refused or one_line(error)
+            return True
+        except Exception as error:
+            self._note_refusal(error)
+            return False
+
+    def _note_refusal(self, error: Exception) -> None:
+        """Note what costs one thing alone; raise anything else."""
+        if not is_refusal(error):
+            raise error
+        run = existing_run(self._client, self._run_id)
+        if run is None or is_deleted(run):  # then nothing will be taken
+            raise error
+        self.refused = self.refused or one_line(error)
 
     def _find_parent(self) -> str | None:
         """The sweep's run, where it was made after this one."""
@@ -254,7 +349,7 @@ def _tags(shown: dict[str, Any]) -> dict[str, str]:
     tags: dict[str, str] = dict(shown["tags"])
     if shown.get("parent_run_id"):
         tags["mlflow.parentRunId"] = shown["parent_run_id"]
-    return {legal(key): value for key, value in tags.items()}
+    return {legal(key): sendable(value, _TAG_LENGTH) for key, value in tags.items()}
 
 
 def _parent(path: Path, folder: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -34,9 +35,36 @@ class Store:
         return self.uri.startswith(("http://", "https://", "databricks"))
 
 
-def legal(key: str) -> str:
-    """A key with what MLflow allows in one; anything else becomes an underscore."""
-    return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", key)
+def legal(key: str, allowed: str = r"A-Za-z0-9_\-. :/", length: int = 250) -> str:
+    """A key that MLflow takes: what it does not allow becomes an underscore.
+
+    A key that had to be changed ends in digits of its own, so that no two become one.
+
+    Args:
+        key: Any text.
+        allowed: The inside of a regular expression's brackets.
+        length: At most so many characters.
+    """
+    plain = re.sub(f"[^{allowed}]", "_", key)
+    # As a path it must be normal and relative.
+    plain = "/".join(re.sub(r"^\.+$|^\.\.+|^$", "_", part) for part in plain.split("/"))
+    if plain == key and len(key) <= length:
+        return key
+    own = hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:6]
+    return f"{plain[: length - 7]}-{own}"
+
+
+def sendable(value: Any, length: int) -> str:
+    """A value as text that every database takes: valid Unicode without NUL, and not too long."""
+    text = str(value).encode(errors="backslashreplace").decode()
+    return text.replace("\0", "\\0")[:length]
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether it is this very thing that MLflow will never take."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    code = getattr(error, "error_code", None)
+    return code == "INVALID_PARAMETER_VALUE" or status in (400, 413, 415, 422)
 
 
 def one_line(error: BaseException) -> str:
@@ -45,10 +73,13 @@ def one_line(error: BaseException) -> str:
 
 
 def quiet_client(store: Store) -> Any:
-    """An `MlflowClient`: few retries, no telemetry, no chatter; makes a missing SQLite store."""
+    """An `MlflowClient`: no telemetry, no chatter; makes a missing SQLite store."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    # We try again ourselves. MLflow would repeat the very request, and where only the answer to
+    # it was lost, make a second run.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(store.timeout_seconds)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
 
@@ -83,6 +114,19 @@ def _create_sqlite_store(path: Path) -> None:
             pass  # another process was first
 
 
+def reachable(store: Store) -> str | None:
+    """None if the store answers; else why it does not, in one line."""
+    if store.uri.startswith("sqlite:///"):
+        folder = Path(store.uri.removeprefix("sqlite:///")).parent
+        if not folder.is_dir():
+            return f"there is no folder {folder}"
+    try:
+        quiet_client(store).search_experiments(max_results=1)
+    except Exception as error:
+        return one_line(error)
+    return None
+
+
 def experiment_id(client: Any, store: Store) -> str:
     """Of the experiment, made where it does not exist yet."""
     from mlflow.exceptions import MlflowException
@@ -108,11 +152,41 @@ def experiment_id(client: Any, store: Store) -> str:
 
 def find_by_tag(client: Any, experiment: str, key: str, value: str) -> str | None:
     """The id of the run with a tag, or None."""
-    found = client.search_runs([experiment], f"tags.`{key}` = '{value}'", max_results=1)
+    quote = '"' if "'" in value else "'"
+    found = client.search_runs([experiment], f"tags.`{key}` = {quote}{value}{quote}", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
-def create_run(client: Any, experiment: str, name: str, tags: dict[str, str]) -> str:
-    """A new MLflow run; its id."""
+def existing_run(client: Any, run_id: str) -> Any:
+    """The run, or None where the store does not know it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def is_deleted(run: Any) -> bool:
+    """Whether somebody deleted it in MLflow; such a run can be restored but not written to."""
+    return bool(run.info.lifecycle_stage == "deleted")
+
+
+def create_run(
+    client: Any, experiment: str, name: str, tags: dict[str, str], began: float | None = None
+) -> str:
+    """A new MLflow run; its id.
+
+    Args:
+        client: Of the store.
+        experiment: Id of the experiment.
+        name: Shown in the UI.
+        tags: More of them.
+        began: In seconds since 1970; None for now.
+    """
     tags = {"mlflow.source.name": "srexp train", "mlflow.source.type": "LOCAL", **tags}
-    return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+    start = None if began is None else int(began * 1000)
+    run = client.create_run(experiment, start_time=start, tags=tags, run_name=name)
+    return str(run.info.run_id)

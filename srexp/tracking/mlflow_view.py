@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from srexp.tracking.mirror import Mirror
 from srexp.tracking.mlflow_store import one_line
@@ -87,10 +88,13 @@ class MlflowView(threading.Thread):
                     return
             except BaseException as error:  # whatever it is, training must not notice
                 self.error = one_line(error)
+                self.mirror.disconnect()
                 self._fresh = False  # it may have been made and the answer lost
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
                 failures += 1
                 self._wake.set()
                 # A server that was away before the end gets one chance, one that was there two.
                 if closing and failures >= 2:
+                    with suppress(BaseException):
+                        self.mirror.terminate()  # it may be only the files that are not taken
                     return

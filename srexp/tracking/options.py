@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from srexp.options import OptionError, Options, bounded
+from srexp.tracking.mlflow_store import Store
 
 SCHEMES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
+
+
+def has_password(uri: str) -> bool:
+    """Whether there is one in `scheme://user:password@host`, or in the query."""
+    parts = urlsplit(uri)
+    return ":" in parts.netloc.rpartition("@")[0] or "password" in dict(parse_qsl(parts.query))
 
 
 @dataclass(kw_only=True)
@@ -44,6 +52,13 @@ class MlflowTracking(Tracking, name="mlflow"):
                 "(sqlite:///PATH, postgresql://...); MLflow no longer writes plain folders",
                 "uri",
             )
+        if self.uri is not None and has_password(self.uri):
+            raise OptionError(
+                "uri: holds a password, which everybody who sees the run would see; leave it out "
+                "(PostgreSQL takes it from ~/.pgpass, a server from MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD)",
+                "uri",
+            )
         if not self.experiment.strip():
             raise OptionError("experiment='': must be a name", "experiment")
 
@@ -55,3 +70,12 @@ class MlflowTracking(Tracking, name="mlflow"):
         if uri.startswith("sqlite:///"):
             return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().resolve()}"
         return uri
+
+    def store(self, output_dir: Path) -> Store:
+        """Where the runs under an output folder are shown."""
+        return Store(
+            self.resolved_uri(output_dir),
+            self.experiment,
+            str(output_dir.resolve() / "mlartifacts"),
+            self.timeout_seconds,
+        )

@@ -167,10 +167,31 @@ class RunFolder:
     def settle(self) -> None:
         """Mark a run that ended without saying so."""
         if self.info["status"] == "RUNNING" and not self.alive:
-            try:
-                self.update(status="KILLED")
-            except OSError:
-                self.info["status"] = "KILLED"  # somebody else's run, which we may only read
+            self._mark_killed()
+
+    def claim(self) -> bool:
+        """Take the run's lock, and read again what it says; False if a process trains it now.
+
+        Raises:
+            OSError: Somebody else's run, which may only be read.
+            RunError: It is gone.
+        """
+        if not self.lock.acquire():
+            return False
+        self.info = RunFolder.open(self.folder).info
+        if self.info["status"] == "RUNNING":
+            self._mark_killed()
+        return True
+
+    def _mark_killed(self) -> None:
+        # The last sign of life.
+        path = self.folder / "metrics.jsonl"
+        seen = path.stat().st_mtime if path.exists() else 0.0
+        killed = {"status": "KILLED", "updated": max(seen, self.info.get("updated", 0.0))}
+        try:
+            self.update(**killed)
+        except OSError:
+            self.info.update(killed)  # somebody else's run, which we may only read
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
@@ -228,7 +249,9 @@ class RunFolder:
             for point in self.points()
             if point["step"] <= step and not point.get("final")
         ]
-        self._metrics = None
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
         write_atomically(
             self.folder / "metrics.jsonl", "".join(f"{line}\n" for line in kept).encode()
         )

@@ -10,42 +10,53 @@ from typing import Any
 from srexp.tracking.mlflow_store import (
     Store,
     create_run,
+    existing_run,
     experiment_id,
     find_by_tag,
     legal,
     quiet_client,
+    sendable,
 )
 
 # Of a tag's value, in MLflow's database.
 _NOTE_LENGTH = 7500
 
 
-def begin(store: Store, sweep: str, params: dict[str, str]) -> dict[str, Any]:
+def shown(store: Store) -> dict[str, Any]:
+    """What a sweep's folder keeps of its MLflow run, before there is one."""
+    return {**asdict(store), "run_id": None, "experiment_id": None, "complete": False}
+
+
+def begin(
+    shown: dict[str, Any], sweep: str, params: dict[str, str], began: float
+) -> dict[str, Any]:
     """Make the sweep's MLflow run, or take up the one that it had.
 
     Args:
-        store: Where.
+        shown: Where.
         sweep: Name of the sweep's folder.
         params: Swept key -> its values.
+        began: When, in seconds since 1970.
 
     Returns:
-        What `finish` needs to know, as plain data.
+        `shown`, with the run's id.
 
     Raises:
         Exception: Whatever MLflow raises.
     """
+    store = store_of(shown)
     client = quiet_client(store)
     experiment = experiment_id(client, store)
     run_id = find_by_tag(client, experiment, "srexp.sweep", sweep)
     if run_id is None:
-        run_id = create_run(client, experiment, f"sweep {sweep}", {"srexp.sweep": sweep})
+        run_id = create_run(client, experiment, f"sweep {sweep}", {"srexp.sweep": sweep}, began)
     else:
         client.update_run(run_id, status="RUNNING")
     known = client.get_run(run_id).data.params
     for key, value in params.items():
         if legal(key) not in known:
-            client.log_param(run_id, legal(key), value[:6000])
-    return {**asdict(store), "run_id": run_id, "experiment_id": experiment}
+            client.log_param(run_id, legal(key), sendable(value, 6000))
+    return {**shown, "run_id": run_id, "experiment_id": experiment, "complete": False}
 
 
 def finish(
@@ -55,7 +66,8 @@ def finish(
     note: str,
     tags: dict[str, str],
     best_gain: float | None,
-) -> None:
+    ended: float,
+) -> dict[str, Any]:
     """Give the run its tables, pictures and status.
 
     Args:
@@ -65,17 +77,31 @@ def finish(
         note: Markdown, the description at the top of the run's page.
         tags: More of them.
         best_gain: In dB; shown as a metric, so that sweeps can be sorted by it.
+        ended: When, in seconds since 1970.
+
+    Returns:
+        `shown`, complete.
 
     Raises:
         Exception: Whatever MLflow raises.
     """
-    store = Store(**{field.name: shown[field.name] for field in fields(Store)})
-    client = quiet_client(store)
+    client = quiet_client(store_of(shown))
     run_id = shown["run_id"]
     for path in files:
         client.log_artifact(run_id, str(path))
-    for key, value in {"mlflow.note.content": note[:_NOTE_LENGTH], **tags}.items():
-        client.set_tag(run_id, key, value)
+    for key, value in {"mlflow.note.content": note, **tags}.items():
+        client.set_tag(run_id, key, sendable(value, _NOTE_LENGTH))
     if best_gain is not None:
         client.log_metric(run_id, "best_gain", best_gain)
-    client.set_terminated(run_id, status)
+    client.set_terminated(run_id, status, int(ended * 1000))
+    return {**shown, "complete": True}
+
+
+def gone(shown: dict[str, Any]) -> bool:
+    """Whether the store does not know the sweep's run any more."""
+    return existing_run(quiet_client(store_of(shown)), shown["run_id"]) is None
+
+
+def store_of(shown: dict[str, Any]) -> Store:
+    """Where it is shown."""
+    return Store(**{field.name: shown[field.name] for field in fields(Store)})

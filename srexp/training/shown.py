@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from srexp.evaluation.cost import Cost
+from srexp.tracking.mlflow_store import Store
 from srexp.tracking.options import MlflowTracking
 from srexp.tracking.record import RunFolder
 from srexp.training.experiment import Experiment
@@ -30,26 +32,18 @@ def shown(
     tracking = experiment.tracking
     if not isinstance(tracking, MlflowTracking):
         return None
-    uri = tracking.resolved_uri(experiment.paths.output_dir)
+    store = tracking.store(experiment.paths.output_dir)
     before = run.info.get("mlflow", {})
-    same = before.get("uri") == uri
+    same = before.get("uri") == store.uri
     return {
-        "uri": uri,
-        "experiment": tracking.experiment,
-        "artifact_root": str(experiment.paths.output_dir / "mlartifacts"),
-        "timeout_seconds": tracking.timeout_seconds,
-        "run_name": run.info["title"] or f"{run.info['name']} {run.id[-4:]}",
+        **_run_of(store, run),
         "parent_run_id": parent_run_id or (before.get("parent_run_id") if same else None),
         "run_id": before.get("run_id") if same else None,
-        "complete": False,
         "tags": {
-            "srexp.run": run.id,
-            "srexp.folder": str(run.folder),
-            "srexp.config_digest": run.info["config_digest"],
+            **_identity(run),
             "srexp.scale": str(experiment.degradation.scale),
             "srexp.degradation": experiment.degradation.label,
             "srexp.protocols": ", ".join(experiment.protocol),
-            "srexp.images_digest": materials.digest,
             "srexp.parameters": str(cost.parameters),
             "srexp.multiply_adds_1280x720": str(cost.multiply_adds),
             **({"srexp.init_from": experiment.init_from} if experiment.init_from else {}),
@@ -58,4 +52,39 @@ def shown(
                 for task in (*materials.validation, *materials.benchmarks)
             },
         },
+    }
+
+
+def shown_later(run: RunFolder, store: Store) -> dict[str, Any]:
+    """`run.info["mlflow"]` for a run that was trained without MLflow, or shown elsewhere.
+
+    Args:
+        run: Of any status; its folder alone says what there is to say.
+        store: Where it is to be shown from now on.
+
+    Raises:
+        RunError: Its configuration cannot be read.
+    """
+    before = run.info.get("mlflow") or {}
+    config = run.config
+    tags = {
+        "srexp.scale": str(config["degradation"]["scale"]),
+        "srexp.protocols": ", ".join(config["protocol"]),
+        **before.get("tags", {}),
+        **_identity(run),
+    }
+    return {**_run_of(store, run), "parent_run_id": None, "run_id": None, "tags": tags}
+
+
+def _run_of(store: Store, run: RunFolder) -> dict[str, Any]:
+    name = run.info.get("title") or f"{run.info['name']} {run.id[-4:]}"
+    return {**asdict(store), "run_name": name, "complete": False}
+
+
+def _identity(run: RunFolder) -> dict[str, str]:
+    return {
+        "srexp.run": run.id,
+        "srexp.folder": str(run.folder.resolve()),
+        "srexp.config_digest": str(run.info.get("config_digest")),
+        "srexp.images_digest": str(run.info.get("images_digest")),
     }

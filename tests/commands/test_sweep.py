@@ -180,7 +180,7 @@ def test_two_sweeps_in_one_folder_share_the_work(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_job_that_dies_fails_alone(tmp_path: Path, command: Callable[..., Any]) -> None:
     arguments = ("-m", *QUICK, "trainer.steps=2000", "trainer.eval_every=50", "seed=0,1")
-    with start(tmp_path, *arguments, "tracking=none") as process:
+    with start(tmp_path, *arguments) as process:
         wait_for_steps(tmp_path, 1)
         (info,) = infos(tmp_path).values()
         os.kill(info["pid"], signal.SIGKILL)
@@ -189,7 +189,14 @@ def test_a_job_that_dies_fails_alone(tmp_path: Path, command: Callable[..., Any]
     assert "killed by SIGKILL" in output
     assert "1 of 2 jobs failed" in output
     assert [row["state"] for row in jobs(tmp_path)] == ["failed", "finished"]
-    assert infos(tmp_path)[info["id"]]["status"] == "KILLED"
+    killed = infos(tmp_path)[info["id"]]
+    assert killed["status"] == "KILLED"
+    assert killed["mlflow"]["complete"]
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+    assert client.get_run(killed["mlflow"]["run_id"]).info.status == "KILLED"
 
 
 @pytest.mark.slow

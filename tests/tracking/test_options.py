@@ -58,3 +58,23 @@ def test_refuses(changes: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="must be") as caught:
         mlflow(**changes)
     assert caught.value.key == next(iter(changes))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["postgresql://me:secret@host/db", "https://me:secret@host", "mysql+pymysql://a:secret@h:1/d",
+     "postgresql:///db?password=secret"],
+)  # fmt: skip
+def test_a_password_is_refused_and_not_repeated(uri: str) -> None:
+    """The run folder, MLflow's params and the terminal would all show it."""
+    with pytest.raises(OptionError, match=r"^uri: holds a password") as caught:
+        mlflow(uri=uri)
+    assert caught.value.key == "uri"
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://me@host:5432/db", "postgresql:///db?host=/run/pg", "http://h:5000/a@b:c"]
+)
+def test_an_address_without_password_is_taken(uri: str) -> None:
+    assert mlflow(uri=uri).resolved_uri(Path("o")) == uri
