@@ -16,6 +16,9 @@ from srexp.protocol import digest
 
 _sweeps: list[Path] = []
 
+# Overrides that do not make another sweep.
+_SAME_SWEEP = ("hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials")
+
 
 def conf_dir() -> Path:
     """`conf/`: inside the package where it is installed, beside it in a checkout."""
@@ -28,9 +31,9 @@ def sweep_dir(output_dir: str) -> Path:
     """The folder of this process's sweep, `OUTPUT_DIR/sweeps/DATE_TIME_XXXXXXXX`.
 
     The same command typed again has the same: the end stands for its overrides, without those
-    that say how jobs are launched.
+    that say how jobs are launched, and how many a search tries.
     """
-    given = [a for a in sys.argv[1:] if "=" in a and not a.startswith(("hydra.launcher", "hydra/"))]
+    given = [a for a in sys.argv[1:] if "=" in a and not a.startswith(_SAME_SWEEP)]
     end = digest(sorted(given))
     before = sorted((Path(output_dir) / "sweeps").glob(f"*_{end}"))
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")

@@ -232,3 +232,34 @@ def test_bad_input_starts_nothing(
     (line,) = done.stderr.strip().splitlines()
     assert said in line
     assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.slow
+def test_a_search_stops_what_is_hopeless_and_goes_on_when_typed_again(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    """A learning rate of 1e-9 trains nothing; Optuna's median pruner must see it."""
+    arguments = ("train", "-m", "hydra/sweeper=srexp_optuna", *QUICK, "trainer.steps=100")
+    arguments += ("optimizer.learning_rate=0.003,1e-9", "seed=range(0,4)", "model.depth=3")
+    arguments += ("hydra.sweeper.sampler=random", "hydra.sweeper.n_startup_trials=2")
+    first = command(tmp_path, *arguments, "hydra.sweeper.n_trials=5")
+    assert first.code == 0, first.stderr
+    assert len(infos(tmp_path)) <= 5
+    done = command(tmp_path, *arguments, "hydra.sweeper.n_trials=9")
+    assert done.code == 0, done.stderr
+
+    study = json.loads((sweep_folder(tmp_path) / "search.json").read_text())
+    rows = jobs(tmp_path)
+    assert len(rows) == study["finished"] + study["pruned"] == 9
+    assert study["pruned"] == sum(row["state"] == "pruned" for row in rows) >= 1
+    for row in rows:
+        info = infos(tmp_path)[row["run"]]
+        if row["state"] == "pruned":
+            assert row["choices"]["optimizer.learning_rate"] == "1e-09"
+            assert info["status"] == "PRUNED"
+            assert info["progress"]["step"] < 100
+        else:
+            assert info["status"] == "FINISHED"
+    shares = study["importances"]
+    assert shares["optimizer.learning_rate"] > shares["seed"]
+    assert study["best"]["params"]["optimizer.learning_rate"] == "0.003"
