@@ -166,11 +166,31 @@ class RunFolder:
 
     def settle(self) -> None:
         """Mark a run that ended without saying so."""
-        if self.info["status"] == "RUNNING" and not self.alive:
-            try:
-                self.update(status="KILLED")
-            except OSError:
-                self.info["status"] = "KILLED"  # somebody else's run, which we may only read
+        if self.info["status"] != "RUNNING" or self.alive:
+            return
+        try:
+            if self.take():
+                if self.info["status"] == "RUNNING":
+                    self.update(status="KILLED")
+                self.lock.release()
+        except OSError:
+            self.info["status"] = "KILLED"  # somebody else's run, which we may only read
+
+    def take(self) -> bool:
+        """Claim the run for this process, and read again what it is; False if another has it.
+
+        Raises:
+            OSError: Its folder may not be written.
+            RunError: It was removed a moment ago.
+        """
+        if not self.lock.acquire():
+            return False
+        try:
+            self.info = RunFolder.open(self.folder).info  # it may have ended since it was looked at
+        except RunError:
+            self.lock.release()
+            raise
+        return True
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
@@ -229,7 +249,9 @@ class RunFolder:
             for point in self.points()
             if point["step"] <= step and not point.get("final")
         ]
-        self._metrics = None
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
         write_atomically(
             self.folder / "metrics.jsonl", "".join(f"{line}\n" for line in kept).encode()
         )
@@ -249,11 +271,13 @@ def runs(output_dir: Path) -> list[RunFolder]:
     """
     found = []
     for path in output_dir.glob("*/run.json") if output_dir.is_dir() else []:
+        if path.parent.name.startswith("."):
+            continue  # being removed
         try:
             run = RunFolder.open(path.parent)
+            run.settle()
         except RunError:
             continue
-        run.settle()
         found.append(run)
     return sorted(found, key=lambda run: run.info.get("created", 0))
 

@@ -38,7 +38,7 @@ def shown(
         "experiment": tracking.experiment,
         "artifact_root": str(experiment.paths.output_dir / "mlartifacts"),
         "timeout_seconds": tracking.timeout_seconds,
-        "run_name": run.info["title"] or f"{run.info['name']} {run.id[-4:]}",
+        "run_name": run.info.get("title") or f"{run.info['name']} {run.id[-4:]}",
         "parent_run_id": parent_run_id or (before.get("parent_run_id") if same else None),
         "run_id": before.get("run_id") if same else None,
         "complete": False,
