@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
     "sync": "send MLflow what it does not have yet of the runs",
+    "runs": "list the runs, show one, remove some",
     "ui": "open the MLflow UI on the store that the runs went to",
 }
 
@@ -86,9 +87,26 @@ def _complete(arguments: list[str]) -> None:
         start = given[0] if given else ""
         print(" ".join(name for name in COMMANDS if name.startswith(start)))
         return
+    if given[0] == "runs":
+        _complete_runs(given[1:], line.endswith(" "))
     if given[0] in ("train", "evaluate"):
         rest = line.split(given[0], 1)[1].lstrip(" ")
         os.environ["COMP_LINE"] = f"srexp {rest}"
         os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
         sys.argv = ["srexp", *arguments]
         importlib.import_module(f"srexp.commands.{given[0]}").main()
+
+
+def _complete_runs(words: list[str], next_word: bool) -> None:
+    if not words or (len(words) == 1 and not next_word):
+        known = ["list", "show", "rm"]
+    elif words[0] in ("show", "rm"):
+        from pathlib import Path
+
+        from srexp.tracking.record import runs
+
+        known = [run.id for run in runs(Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")))]
+    else:
+        known = []
+    start = "" if next_word or not words else words[-1]
+    print(" ".join(name for name in known if name.startswith(start)))

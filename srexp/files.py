@@ -82,14 +82,17 @@ class Lock:
         """Whether anybody holds it, this object included."""
         if self._file is not None:
             return True
-        if not self.path.exists():
+        if fcntl is None:
             return False
         try:
-            free = self.acquire()
-        except OSError:  # may be read and not written
+            # Shared, so that two who look do not see each other; and a folder may be read-only.
+            with self.path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no such file, or a file system without locks
             return False
-        self.release()
-        return not free
+        return False
 
     def __enter__(self) -> Lock:
         self.acquire(wait=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from srexp.options import OptionError, Options, bounded, choice
+from srexp.options import OptionError, Options, additions, bounded, choice
 
 
 @dataclass(kw_only=True)
@@ -100,11 +100,30 @@ def test_infinity_is_no_more_than_a_large_number():
         Apple(**(GOOD | {"seeds": math.inf}))
 
 
+@dataclass(kw_only=True)
+class Pear(Fruit, name="pear"):
+    seeds: int = bounded(2, 8)
+    ripeness: float | None = bounded(0, 1, default=None)
+    colour: str = choice("green", "yellow", default="green")
+
+
+def test_a_field_that_was_added_later_has_a_default_and_the_same_limits():
+    assert Pear(seeds=3) == Pear(seeds=3, ripeness=None, colour="green")
+    assert additions(Pear) == {"ripeness": None, "colour": "green"}
+    with pytest.raises(OptionError, match="ripeness=2: must be between 0 and 1"):
+        Pear(seeds=3, ripeness=2)
+    with pytest.raises(OptionError, match="colour=red: must be one of green, yellow"):
+        Pear(seeds=3, colour="red")
+    with pytest.raises(TypeError, match="seeds"):
+        Pear(colour="green")
+
+
 def test_the_implementations_of_a_group_are_its_named_subclasses():
-    assert list(Fruit.implementations()) == [Apple, Golden]
+    assert list(Fruit.implementations()) == [Apple, Golden, Pear]
     assert [(sub.group, sub.name) for sub in Fruit.implementations()] == [
         ("fruit", "apple"),
         ("fruit", "golden"),
+        ("fruit", "pear"),
     ]
 
 

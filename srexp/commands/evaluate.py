@@ -65,12 +65,15 @@ def evaluate(config: DictConfig) -> None:
         if settings.weights == "best":
             checkpoint.load(checkpoint.best_path(run.checkpoints))
         else:
-            checkpoint.load_newest(run.checkpoints)
+            for fault in checkpoint.load_newest(run.checkpoints)[2]:
+                console.print(f"note: {fault}; an older checkpoint is used")
         with quiet_import():
             import tensorflow  # noqa: F401
         from srexp.training.trained import load_upscaler
 
-        upscaler, weights, cost = load_upscaler(run, experiment_of(run.config), settings.weights)
+        # Its own folders may be of another machine.
+        experiment = experiment_of({**run.config, "paths": values["paths"]})
+        upscaler, weights, cost = load_upscaler(run, experiment, settings.weights)
         method = run.config["model"]["name"]
         folder = run.folder / "evaluations"
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")

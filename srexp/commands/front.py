@@ -13,10 +13,11 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from srexp.commands.exit import CommandFailed, CommandInterrupted, fail
 from srexp.config.compose import conf_dir, known_keys, register_resolvers, remove_unused_sweep
-from srexp.config.errors import readable
+from srexp.config.errors import broken_yaml, readable
 from srexp.options import OptionError
 from srexp.tracking.record import RunError
 from srexp.training.checkpoint import CheckpointError
@@ -64,6 +65,8 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
         main(guard)()
     except (OptionError, RunError, CheckpointError) as error:
         fail(str(error))
+    except YAMLError as error:  # an option's file
+        fail(broken_yaml(error))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         # Composing failed: nothing of ours has run yet, and Hydra raises ValueError too.
         fail(readable(error, known_keys(command)))

@@ -17,7 +17,13 @@ from srexp.commands.interruption import Interruption
 from srexp.commands.other_launchers import job_of_hydra
 from srexp.commands.quiet import quiet_import
 from srexp.config.resume import initial_run, resumed
-from srexp.config.settings import absolute_paths, config_digest, experiment_of, plain
+from srexp.config.settings import (
+    absolute_paths,
+    config_digest,
+    experiment_of,
+    plain,
+    with_additions,
+)
 from srexp.options import OptionError
 from srexp.sweeps.job import Job
 from srexp.tracking.record import (
@@ -88,7 +94,9 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
     run: RunFolder | None = None
     if values["resume"] is not None:
         run, values = _open_resumed(config, values)
-    source, values = initial_run(values)
+    source: RunFolder | None = None
+    if run is None or not checkpoint.exist(run.checkpoints):
+        source, values = initial_run(values)
     experiment = experiment_of(values)
     with Interruption() as interruption:
         try:
@@ -117,7 +125,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
                 with claims(experiment.paths.output_dir):
                     if job is not None:
                         run = run_of_identity(experiment.paths.output_dir, identity)
-                    if run is not None and run.info["status"] == "FINISHED":
+                    if run is not None and _complete(run, experiment):
                         assert job is not None
                         return job.already_finished(run)
                     if run is not None:
@@ -233,11 +241,20 @@ def _new_run(
     )
 
 
+def _complete(run: RunFolder, experiment: Experiment) -> bool:
+    """Whether nothing is left to do; a run that its time ended goes on where there is none."""
+    if run.info["status"] != "FINISHED":
+        return False
+    return run.info.get("ended") != "max_minutes" or experiment.trainer.max_minutes is not None
+
+
 def _take_up(run: RunFolder, materials: Materials, values: dict[str, Any]) -> None:
     _same_images(run, materials.digest)
-    if not run.lock.acquire():
+    if not run.claim():
         raise OptionError(f"resume={run.id}: it is running now")
-    run.set_status("RUNNING")
+    # With more steps it is another run to a sweep that looks for it.
+    digest = config_digest(values)
+    run.set_status("RUNNING", config_digest=digest, identity=materials.identity(digest))
     run.write_config(values)
 
 
@@ -289,6 +306,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         status = "FINISHED"
         result = reports[-len(training.experiment.protocol)]
         run.update(
+            ended=outcome.reason,
             gains={report.task.key: report.gain.mean for report in reports},
             result={
                 "task": result.task.key,
@@ -339,8 +357,8 @@ def _prepare(console: Console, training: Training) -> Any:
 
     experiment, run = training.experiment, training.run
     weights = None
-    if training.source is not None and not checkpoint.newest(run.checkpoints):
-        weights = scored_weights(training.source, experiment_of(training.source.config))
+    if training.source is not None and not checkpoint.exist(run.checkpoints):
+        weights = scored_weights(training.source, _as_here(training))
     display = TrainingDisplay(console, experiment.trainer.steps, training.job)
     strategy = training.strategy or Strategy()
     session = Session(experiment, training.materials, run, display, strategy)
@@ -361,6 +379,15 @@ def _prepare(console: Console, training: Training) -> Any:
     )
     session.view = _start_view(training, session.cost)
     return session
+
+
+def _as_here(training: Training) -> Experiment:
+    """The experiment of the run to start from, in this process and with this machine's folders."""
+    assert training.source is not None
+    theirs = with_additions(training.source.config)
+    threads = {"threads": training.experiment.trainer.threads}
+    trainer = {**theirs["trainer"], **threads}
+    return experiment_of({**theirs, "paths": training.values["paths"], "trainer": trainer})
 
 
 def _start_view(training: Training, cost: Any) -> MlflowView | None:
@@ -415,7 +442,7 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
     output_dir = Path(values["paths"]["output_dir"]).expanduser().resolve()
     run = find_run(str(values["resume"]), output_dir)
     checked = resumed(run, values, given)
-    if checkpoint.newest(run.checkpoints):
+    if checkpoint.exist(run.checkpoints):
         checkpoint.load_newest(run.checkpoints)  # all damaged: told now, before anything changes
     return run, checked
 

@@ -101,7 +101,7 @@ def known_keys(command: str) -> list[str]:
 
     collect(conf_dir() / f"{command}.yaml", "")
     for group in conf_dir().iterdir():
-        if group.is_dir() and group.name not in ("hydra", "experiment"):
+        if group.is_dir() and group.name not in ("hydra", "experiment", "sweep", "debug"):
             keys.add(group.name)
             for path in group.glob("*.yaml"):
                 collect(path, f"{group.name}.")

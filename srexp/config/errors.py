@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
+from yaml import YAMLError
+
 from srexp.config.compose import conf_dir
 
 
@@ -35,6 +37,13 @@ def readable(error: BaseException, known_keys: Iterable[str]) -> str:
             if message:
                 return message
     return " ".join(" ".join(texts[:1] or [type(error).__name__]).split())
+
+
+def broken_yaml(error: YAMLError) -> str:
+    """One line for a file that is no YAML: where, and what is wrong."""
+    mark = getattr(error, "problem_mark", None)
+    where = f"{mark.name}, line {mark.line + 1}: " if mark is not None else ""
+    return where + " ".join(str(getattr(error, "problem", None) or error).split())
 
 
 def _unknown_key(text: str, known: list[str]) -> str | None:

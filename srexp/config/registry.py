@@ -70,8 +70,8 @@ def implementation(group: str, name: object) -> type[Options]:
         OptionError: There is none; names the nearest.
     """
     known = implementations(group)
-    if name in known:
-        return known[str(name)]
+    if isinstance(name, str) and name in known:
+        return known[name]
     near = get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise OptionError(f"name={name}: must be one of {', '.join(sorted(known))}{hint}", "name")

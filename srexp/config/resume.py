@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from srexp.config.registry import implementation
-from srexp.config.settings import with_folders
+from srexp.config.settings import with_additions, with_folders
 from srexp.options import OptionError, flatten
 from srexp.tracking.record import RunFolder, find_run
 from srexp.training import checkpoint
@@ -39,7 +39,7 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
     Raises:
         OptionError: An override would change the past, or the run is done or running.
     """
-    stored = run.config
+    stored = with_additions(run.config)
     merged = OmegaConf.create(stored)
     flat_before, flat_asked = flatten(stored), flatten(composed)
     for override in overrides:
@@ -110,16 +110,17 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
         raise OptionError(
             f"init_from={config['init_from']}: the best weights of {run.id} are now {weights}"
         )
-    theirs = run.config
-    keys = ["color", "model", "act"]
+    theirs = with_additions(run.config)
+    keys = ["color", "model", "act"]  # another model may bring another act
     if implementation("model", config["model"]["name"]).upsampling == "post":  # type: ignore[attr-defined]
         keys.append("degradation.scale")
-    ours, before = flatten(config), flatten(theirs)
-    for name in sorted(ours.keys() | before.keys(), key=_name_first):
-        of_network = any(name == key or name.startswith(f"{key}.") for key in keys)
-        if of_network and ours.get(name) != before.get(name):
-            raise OptionError(
-                f"{name}={ours.get(name)}: the weights of init_from={run.id} are of a network "
-                f"with {before.get(name)}; give {name}={before.get(name)}"
-            )
+    ours, before = flatten(with_additions(config)), flatten(theirs)
+    for key in keys:
+        for name in sorted(ours.keys() | before.keys(), key=_name_first):
+            here, there = ours.get(name), before.get(name)
+            if here != there and (name == key or name.startswith(f"{key}.")):
+                raise OptionError(
+                    f"{name}={here}: the weights of init_from={run.id} are of a network with "
+                    f"{there}; give {name.removesuffix('.name')}={there}"
+                )
     return run, {**config, "init_from": f"{run.id}@{weights}"}

@@ -247,6 +247,11 @@ def config_digest(config: dict[str, Any]) -> str:
     )
 
 
+def with_additions(config: dict[str, Any]) -> dict[str, Any]:
+    """An older run's configuration with what was added since, at the old behaviour."""
+    return _each_option(config, lambda node, cls: {**additions(cls), **node})
+
+
 def _without_additions(config: dict[str, Any]) -> dict[str, Any]:
     """Without what was added later and stands at the old behaviour."""
 
@@ -254,10 +259,18 @@ def _without_additions(config: dict[str, Any]) -> dict[str, Any]:
         added = additions(cls)
         return {k: v for k, v in node.items() if k not in added or v != added[k]}
 
-    def option(group: str, node: Any) -> Any:
-        return older(node, implementation(group, node.get("name")))
+    return _each_option(config, older)
 
-    values = older(config, Experiment)
+
+def _each_option(
+    config: dict[str, Any], change: Callable[[dict[str, Any], type[Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """A training's configuration with `change(node, class)` applied to it and all its options."""
+
+    def option(group: str, node: Any) -> Any:
+        return change(node, implementation(group, node.get("name")))
+
+    values = change(config, Experiment)
     for group in _SINGLE:
         if isinstance(values.get(group), dict):
             values[group] = option(group, values[group])

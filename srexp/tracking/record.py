@@ -166,32 +166,38 @@ class RunFolder:
 
     def settle(self) -> None:
         """Mark a run that ended without saying so."""
-        if self.info["status"] == "RUNNING" and not self.alive:
-            self._mark_killed()
+        if self.info["status"] != "RUNNING" or self.alive:
+            return
+        try:
+            if self.claim():
+                self.lock.release()
+        except RunError:
+            pass  # it was removed a moment ago
+        except OSError:
+            self.info["status"] = "KILLED"  # somebody else's run, which we may only read
 
     def claim(self) -> bool:
-        """Take the run's lock, and read again what it says; False if a process trains it now.
+        """Take the run for this process, and read again what it says; False if another has it.
+
+        A run that was killed is marked so.
 
         Raises:
             OSError: Somebody else's run, which may only be read.
-            RunError: It is gone.
+            RunError: It was removed a moment ago.
         """
         if not self.lock.acquire():
             return False
-        self.info = RunFolder.open(self.folder).info
-        if self.info["status"] == "RUNNING":
-            self._mark_killed()
-        return True
-
-    def _mark_killed(self) -> None:
-        # The last sign of life.
-        path = self.folder / "metrics.jsonl"
-        seen = path.stat().st_mtime if path.exists() else 0.0
-        killed = {"status": "KILLED", "updated": max(seen, self.info.get("updated", 0.0))}
         try:
-            self.update(**killed)
-        except OSError:
-            self.info.update(killed)  # somebody else's run, which we may only read
+            self.info = RunFolder.open(self.folder).info  # it may have ended since it was looked at
+            if self.info["status"] == "RUNNING":
+                # The last sign of life.
+                path = self.folder / "metrics.jsonl"
+                seen = path.stat().st_mtime if path.exists() else 0.0
+                self.update(status="KILLED", updated=max(seen, self.info.get("updated", 0.0)))
+        except BaseException:
+            self.lock.release()
+            raise
+        return True
 
     def update(self, **info: Any) -> None:
         """Change `run.json`."""
@@ -271,11 +277,13 @@ def runs(output_dir: Path) -> list[RunFolder]:
     """
     found = []
     for path in output_dir.glob("*/run.json") if output_dir.is_dir() else []:
+        if path.parent.name.startswith("."):
+            continue  # being removed
         try:
             run = RunFolder.open(path.parent)
+            run.settle()
         except RunError:
             continue
-        run.settle()
         found.append(run)
     return sorted(found, key=lambda run: run.info.get("created", 0))
 

@@ -24,7 +24,7 @@ FORMAT = 2
 def _renamed_score(meta: dict[str, Any]) -> dict[str, Any]:
     """Format 1 knew PSNR alone to choose weights by."""
     progress = dict(meta["progress"])
-    progress["best_score"] = progress.pop("best_psnr")
+    progress["best_score"] = progress["reference"] = progress.pop("best_psnr")
     return {**meta, "progress": progress}
 
 
@@ -34,6 +34,10 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _renamed_s
 
 class CheckpointError(ValueError):
     """A checkpoint that is missing, cut short, altered, or of another network."""
+
+
+class NewerFormatError(CheckpointError):
+    """A sound checkpoint that only a newer srexp can read."""
 
 
 def _checksum(arrays: dict[str, np.ndarray], meta: str) -> str:
@@ -86,7 +90,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise CheckpointError(f"{path}: damaged (its checksum does not match its content)")
     meta = json.loads(text)
     if meta["format"] > FORMAT:
-        raise CheckpointError(
+        raise NewerFormatError(
             f"{path}: written by a newer srexp (format {meta['format']}, this one reads {FORMAT})"
         )
     for step in range(meta["format"], FORMAT):
@@ -116,9 +120,15 @@ def best_path(folder: Path) -> Path:
 
 def newest(folder: Path) -> list[Path]:
     """The files of the newest checkpoints, the newest first."""
-    steps = sorted(folder.glob("step-*.npz"), key=lambda path: int(path.stem[5:]), reverse=True)
+    steps = [path for path in folder.glob("step-*.npz") if path.stem[5:].isdigit()]
+    steps.sort(key=lambda path: int(path.stem[5:]), reverse=True)
     older = folder / "last.npz"  # as format 1 called the only one
     return [*steps, older] if older.exists() else steps
+
+
+def exist(folder: Path) -> bool:
+    """Whether there is any checkpoint, sound or not."""
+    return bool(newest(folder)) or best_path(folder).exists()
 
 
 def load_newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], list[str]]:
@@ -128,7 +138,8 @@ def load_newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], li
         Arrays, plain data, and what is wrong with the newer ones.
 
     Raises:
-        CheckpointError: There is none, or none that is sound.
+        CheckpointError: There is none, or none that is sound; or one that is found on the way is
+            of a newer srexp.
     """
     sound = None
     faults: list[str] = []
@@ -136,9 +147,11 @@ def load_newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], li
         try:
             sound = load(path)
             break
+        except NewerFormatError:
+            raise
         except CheckpointError as error:
             faults.append(str(error))
-    if faults:  # the best one may be newer than the newest sound one
+    if sound is None or faults:  # the best one may be newer than the newest sound one
         try:
             best = load(best_path(folder))
             if sound is None or best[1]["progress"]["step"] > sound[1]["progress"]["step"]:
@@ -159,3 +172,10 @@ def remove_old(folder: Path, keep: int) -> None:
     """Remove all but the newest `keep` checkpoints; the best one stays."""
     for path in newest(folder)[keep:]:
         path.unlink(missing_ok=True)
+
+
+def remove_beyond(folder: Path, step: int) -> None:
+    """Remove the checkpoints of later steps: damaged ones, or they would not be beyond."""
+    for path in folder.glob("step-*.npz"):
+        if path.stem[5:].isdigit() and int(path.stem[5:]) > step:
+            path.unlink(missing_ok=True)

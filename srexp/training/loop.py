@@ -33,7 +33,9 @@ class Progress:
         step: Updates done.
         best_step: Where the best validation score was, -1 for none yet.
         best_score: That score, the mean of what `trainer.monitor` names.
-        stale: Evaluations since a score was better by more than `trainer.min_delta`.
+        reference: The last score that was better than the one before by more than
+            `trainer.min_delta`: many small gains count together.
+        stale: Evaluations since then.
         seconds: Training time so far, over all continuations, evaluation included.
         losses: Of the steps since the last window ended, so that a continuation ends the same one.
     """
@@ -41,6 +43,7 @@ class Progress:
     step: int = 0
     best_step: int = -1
     best_score: float = -math.inf
+    reference: float = -math.inf
     stale: int = 0
     seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
@@ -117,6 +120,8 @@ def load_newest(folder: Path, learner: Learner) -> tuple[Progress, list[str]]:
     remarks = [f"{fault}; an older checkpoint is used" for fault in faults]
     if learner.strategy.chief:
         remarks += _mend_best(folder, progress)
+        # Otherwise a damaged one would in time take the place of a sound one.
+        checkpoint.remove_beyond(folder, progress.step)
     return progress, remarks
 
 
@@ -132,22 +137,29 @@ def _mend_best(folder: Path, progress: Progress) -> list[str]:
     """Make best.npz what the progress says, where a crash or damage has come between."""
     if progress.best_step < 0:
         return []
-    fault = "it is of another step"
+    path, step = checkpoint.best_path(folder), progress.best_step
+    fault = f"{path}: is of another step"
+    if (found := _step_of(path)) == step:
+        return []
+    if isinstance(found, str):
+        fault = found
+    for same in checkpoint.newest(folder):
+        if _step_of(same) == step:
+            checkpoint.keep_as_best(same)
+            return [f"{fault}; made again from {same.name}"] if isinstance(found, str) else []
+    progress.best_step, progress.best_score = -1, -math.inf
+    path.unlink(missing_ok=True)
+    return [f"{fault}; the best weights, of step {step}, are lost, the next ones count"]
+
+
+def _step_of(path: Path) -> int | str:
+    """The step of a sound checkpoint, or what is wrong with it."""
     try:
-        _, meta = checkpoint.load(checkpoint.best_path(folder))
-        if meta["progress"]["step"] == progress.best_step:
-            return []
+        return int(checkpoint.load(path)[1]["progress"]["step"])
+    except checkpoint.NewerFormatError:
+        raise
     except checkpoint.CheckpointError as error:
-        fault = str(error)
-    same = checkpoint.step_path(folder, progress.best_step)
-    try:
-        checkpoint.load(same)
-    except checkpoint.CheckpointError:
-        best, progress.best_step, progress.best_score = progress.best_step, -1, -math.inf
-        checkpoint.best_path(folder).unlink(missing_ok=True)
-        return [f"{fault}; the best weights, of step {best}, are lost, the next ones count"]
-    checkpoint.keep_as_best(same)
-    return []
+        return str(error)
 
 
 def train(
@@ -259,7 +271,9 @@ def _count(progress: Progress, score: float, min_delta: float) -> bool:
     if math.isnan(score):  # every validation image was reproduced exactly
         score = -math.inf
     first = progress.best_step < 0
-    progress.stale = 0 if first or score > progress.best_score + min_delta else progress.stale + 1
+    progress.stale += 1
+    if first or score > progress.reference + min_delta:
+        progress.reference, progress.stale = score, 0
     improved = first or score > progress.best_score
     if improved:
         progress.best_score, progress.best_step = score, progress.step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import keras
@@ -125,7 +125,7 @@ class Session:
             CheckpointError: No checkpoint can be used.
         """
         remarks: list[str] = []
-        if checkpoint.newest(self.run.checkpoints):
+        if checkpoint.exist(self.run.checkpoints):
             self.progress, remarks = loop.load_newest(self.run.checkpoints, self.learner)
         self.run.forget_after(self.progress.step)
         return remarks
@@ -214,7 +214,7 @@ class Session:
 
     def saved(self, progress: loop.Progress) -> None:
         """A checkpoint was written."""
-        self.run.update(progress=vars(progress))
+        self.run.update(progress=asdict(progress))
 
     @property
     def _kind(self) -> str:

@@ -17,6 +17,10 @@ from srexp.training.session import build_learner, build_network
 def scored_weights(run: RunFolder, experiment: Experiment) -> dict[str, np.ndarray]:
     """The weights of a run that are scored, as `Learner.set_weights` takes them.
 
+    Args:
+        run: The run.
+        experiment: Its options; the threads must be this process's.
+
     Raises:
         CheckpointError: Missing, damaged, or of another network.
     """

@@ -100,7 +100,7 @@ def interrupted(tmp_path: Path) -> Iterator[Callable[[int], Finished]]:
             env=command_environment(tmp_path),
         ) as process:
             deadline = time.monotonic() + 120
-            while not list(tmp_path.glob("outputs/*/checkpoints/last.npz")):
+            while not list(tmp_path.glob("outputs/*/checkpoints/step-*.npz")):
                 assert process.poll() is None and time.monotonic() < deadline
                 time.sleep(0.1)
             os.kill(process.pid, number)

@@ -38,6 +38,10 @@ CASES = {
     "model.value_range=[1,0]": ["model.value_range", "rising"],
     "model.output_activation=tan": ["did you mean tanh?"],
     "trainer.batch_size=0": ["trainer.batch_size=0", "between 1 and"],
+    "act.name=[relu,elu]": ["act.name=", "must be one of"],
+    "trainer.patience=0": ["trainer.patience=0", "at least 1"],
+    "trainer.monitor=sim": ["trainer.monitor=sim", "did you mean ssim?"],
+    "init_from=latest": ["there are no runs in"],
     "trainer.ema=1": ["trainer.ema=1", "below 1"],
     "trainer.steps=-3": ["trainer.steps=-3", "at least 1"],
     "trainer.steps=null": ["trainer.steps"],
@@ -171,8 +175,8 @@ def test_missing_images_of_a_sweep(tmp_path: Path) -> None:
     done = _train(tmp_path, ["-m", "data=t91", "seed=1,2", "tracking=none"])
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert "2 of 2 jobs failed" in last and "no such folder" in last
-    assert not list(tmp_path.glob("outputs/*/run.json"))
+    assert "no such folder" in last and "(in the job data=t91 seed=1" in last
+    assert not (tmp_path / "outputs").exists()
 
 
 def test_unknown_command_names_the_nearest(tmp_path: Path) -> None:
@@ -186,3 +190,29 @@ def test_unknown_command_names_the_nearest(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "did you mean train?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("trainer:\n  steps: 3\n  steps: 4\n", "mine.yaml, line 4: found duplicate key steps"),
+        ("trainer: [\n", "mine.yaml, line 3: expected the node content"),
+        ("trainer:\n  stepps: 3\n", "trainer.stepps: trainer has no such key; did you mean steps?"),
+        ("defaults:\n  - override /modle: srcnn\n", "modle: no such group or key; did you mean"),
+        ("defaults:\n  - override /model: srcn\n", "model=srcn: no such option; did you mean"),
+    ],
+)  # fmt: skip
+def test_a_debug_file_of_ones_own_that_cannot_work(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "debug").mkdir()
+    (tmp_path / "debug" / "mine.yaml").write_text(f"# @package _global_\n{content}")
+    line = _one_line(_train(tmp_path, ["--config-dir", ".", "debug=mine"]))
+    assert message in line
+
+
+def test_an_unknown_debug_option_names_the_nearest(tmp_path: Path) -> None:
+    line = _one_line(_train(tmp_path, ["debug=smok"]))
+    assert (
+        line == "srexp: debug=smok: no such option; did you mean smoke? (there are overfit, smoke)"
+    )

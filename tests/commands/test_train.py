@@ -22,6 +22,10 @@ from tests_environment import command_environment
 from srexp.training import checkpoint
 
 
+def newest(run: Path) -> Path:
+    return checkpoint.newest(run / "checkpoints")[0]
+
+
 def test_run_folder_holds_everything_that_the_readme_names(trained) -> None:
     names = {str(path.relative_to(trained.run)) for path in trained.run.rglob("*")}
     assert names >= {
@@ -31,7 +35,8 @@ def test_run_folder_holds_everything_that_the_readme_names(trained) -> None:
         "metrics.jsonl",
         "run.json",
         "model.keras",
-        "checkpoints/last.npz",
+        "checkpoints/step-0000040.npz",
+        "checkpoints/step-0000060.npz",
         "checkpoints/best.npz",
         "evaluations/photos_x2/rgb/final.csv",
         "evaluations/val_x2/rgb/step-0000020.csv",
@@ -152,8 +157,8 @@ def test_same_seed_same_numbers_other_seed_others(trained, command, tiny, tmp_pa
 
     assert losses(again) == losses(trained)
     assert losses(other) != losses(trained)
-    weights, _ = checkpoint.load(trained.run / "checkpoints" / "last.npz")
-    repeated, _ = checkpoint.load(again.run / "checkpoints" / "last.npz")
+    weights, _ = checkpoint.load(newest(trained.run))
+    repeated, _ = checkpoint.load(newest(again.run))
     assert all(np.array_equal(weights[name], repeated[name]) for name in weights)
 
 
@@ -163,7 +168,7 @@ def test_signal_saves_and_says_how_to_go_on(interrupted, number: int) -> None:
     assert done.code == 128 + number, done.stderr
     info = done.info()
     assert info["status"] == "INTERRUPTED"
-    _, meta = checkpoint.load(done.run / "checkpoints" / "last.npz")
+    _, meta = checkpoint.load(newest(done.run))
     assert f"stopped at step {meta['progress']['step']} of 100000" in done.stderr
     assert f"train resume={info['id']}" in done.stderr
     assert "Traceback" not in done.stderr
@@ -174,13 +179,13 @@ def test_killed_then_resumed_equals_uninterrupted(
 ) -> None:
     killed = interrupted(signal.SIGKILL)
     assert killed.info()["status"] == "RUNNING"
-    _, meta = checkpoint.load(killed.run / "checkpoints" / "last.npz")
+    _, meta = checkpoint.load(newest(killed.run))
     # A run of a schedule of 100,000 steps, stopped by wall-clock time after a few more.
     resumed = command(
         tmp_path, "train", f"resume={killed.info()['id'][:-2]}", "trainer.max_minutes=0.02"
     )
     assert resumed.code == 0, resumed.stderr
-    arrays, after = checkpoint.load(resumed.run / "checkpoints" / "last.npz")
+    arrays, after = checkpoint.load(newest(resumed.run))
     step = after["progress"]["step"]
     assert step > meta["progress"]["step"]
     straight_folder = tmp_path / "straight"
@@ -194,7 +199,7 @@ def test_killed_then_resumed_equals_uninterrupted(
         "tracking=none",
     )
     assert straight.code == 0, straight.stderr
-    expected, _ = checkpoint.load(straight.run / "checkpoints" / "last.npz")
+    expected, _ = checkpoint.load(newest(straight.run))
     assert set(arrays) == set(expected)
     assert all(np.array_equal(arrays[name], expected[name]) for name in arrays)
     steps = [p["step"] for p in resumed.points() if "train/loss" in p["metrics"]]
@@ -299,7 +304,7 @@ def test_signal_ends_a_sweep(tiny, tmp_path) -> None:
         env=command_environment(tmp_path),
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("outputs/*/checkpoints/last.npz")):
+        while not list(tmp_path.glob("outputs/*/checkpoints/step-*.npz")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
@@ -392,3 +397,15 @@ def test_terminal_gets_a_bar_with_time_left(tiny, tmp_path) -> None:
     os.close(master)
     text = seen.decode(errors="replace")
     assert "20/20" in text and "left" in text and "images/s" in text
+
+
+@pytest.mark.slow
+def test_smoke_does_everything_once(command, tmp_path) -> None:
+    done = command(tmp_path, "train", "debug=smoke")
+    assert done.code == 0, done.stderr
+    (run,) = (tmp_path / "outputs" / "debug").glob("*-*")
+    names = {str(path.relative_to(run)) for path in run.rglob("*")}
+    assert names >= {
+        "model.keras", "checkpoints/best.npz", "checkpoints/step-0000004.npz",
+        "evaluations/photos_x2/rgb/final.csv", "grids/val_x2/rgb/flower/step-0000002.png",
+    }  # fmt: skip

@@ -29,11 +29,12 @@ def go(tmp_path: Path, composed: Composed) -> Go:
         began: tuple[str, ...] = (),
         step: int = 50,
         status: str = "INTERRUPTED",
-        pid: int = 2**22 + 1,
+        held: bool = False,
     ) -> dict[str, Any]:
         run = RunFolder.create(tmp_path, "n", composed("train", *BEGAN, *began), "")
         run.set_status(status, progress={"step": step})
-        run.update(pid=pid)
+        if not held:
+            run.release()
         given = ["resume=latest", *overrides]
         return resumed(RunFolder.open(run.folder), composed("train", *given), given)
 
@@ -169,7 +170,7 @@ def test_a_run_that_is_running_is_refused(go: Go) -> None:
     import os
 
     with pytest.raises(OptionError, match=f"it is running now .process {os.getpid()}."):
-        go(status="RUNNING", pid=os.getpid())
+        go(status="RUNNING", held=True)
     assert go(status="RUNNING")["trainer"]["steps"] == 300  # killed: its process is gone
 
 

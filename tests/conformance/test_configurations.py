@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from srexp.config.registry import groups, implementation, implementations
 from srexp.config.settings import build_option, evaluate_settings, experiment_of
+from srexp.options import additions, flatten
+from srexp.training.experiment import Experiment
 
 SEVERAL = ("protocol", "benchmark")
 
@@ -45,12 +48,26 @@ def test_every_implementation_has_a_yaml_that_chooses_it(conf: Path) -> None:
         assert ours <= chosen, f"{group}: no YAML for {ours - chosen}"
 
 
+def test_what_was_added_later_stands_in_every_yaml_with_its_default(conf: Path) -> None:
+    """The YAML holds the numbers: a default in code is the old behaviour, and says no more."""
+    found = 0
+    for group in groups():
+        for path in sorted((conf / group).glob("*.yaml")):
+            content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+            for node in content.values() if group in SEVERAL else [content]:
+                if not isinstance(node, dict) or "name" not in node:
+                    continue  # what it adds to another file
+                for key, default in additions(implementation(group, node["name"])).items():
+                    assert key in node, f"{path}: {key} is missing"
+                    assert node[key] == default, f"{path}: {key}"
+                    found += 1
+    assert found >= 5, "the trainer alone has as many"
+    top = OmegaConf.to_container(OmegaConf.load(conf / "train.yaml"), resolve=False)
+    assert additions(Experiment) == {"init_from": top["init_from"]}
+
+
 def test_an_experiment_says_nothing_twice(experiment_name: str, conf: Path, compose_for) -> None:
     """Each number of the file arrives: nothing in it is overridden by what comes after."""
-    from omegaconf import OmegaConf
-
-    from srexp.options import flatten
-
     node = OmegaConf.to_container(OmegaConf.load(conf / "experiment" / f"{experiment_name}.yaml"))
     node.pop("defaults", None)
     values = flatten(compose_for("train", f"experiment={experiment_name}"))

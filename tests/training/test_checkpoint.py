@@ -22,12 +22,12 @@ ARRAYS = {
     "model/0001": np.array(5, np.int64),
     "optimizer/0000": np.array([1.5, -2.0, np.inf, np.nan], np.float32),
 }
-META = {"run": "r", "progress": {"step": 12, "best_psnr": 31.25}, "ema": False}
+META = {"run": "r", "progress": {"step": 12, "best_score": 31.25}, "ema": False}
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "last.npz"
+    return tmp_path / "step-0000012.npz"
 
 
 @pytest.mark.parametrize(
@@ -243,12 +243,34 @@ def test_a_missing_file_is_named(path: Path) -> None:
 
 
 def test_a_newer_format_is_refused_and_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    now = checkpoint.FORMAT
+    monkeypatch.setattr(checkpoint, "FORMAT", now + 1)
     checkpoint.save(path, ARRAYS, META)
     assert whole(checkpoint.load(path))
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match=r"newer srexp \(format 2, this one reads 1\)"):
+    message = rf"newer srexp \(format {now + 1}, this one reads {now}\)"
+    with pytest.raises(CheckpointError, match=message):
         checkpoint.load(path)
+
+
+def test_todays_format_is_read_when_there_is_a_newer_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next format renames a key: a step beside the others, and old files still load."""
+
+    def renamed(meta: dict[str, Any]) -> dict[str, Any]:
+        return {**{k: v for k, v in meta.items() if k != "run"}, "name": meta["run"]}
+
+    checkpoint.save(path, ARRAYS, META)
+    monkeypatch.setitem(checkpoint.UPGRADES, checkpoint.FORMAT, renamed)
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    arrays, meta = checkpoint.load(path)
+    assert meta["name"] == "r" and "run" not in meta
+    assert all(arrays[name].tobytes() == ARRAYS[name].tobytes() for name in ARRAYS)
+
+
+def test_there_is_a_step_from_every_format() -> None:
+    assert sorted(checkpoint.UPGRADES) == list(range(1, checkpoint.FORMAT))
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -205,11 +205,11 @@ def resumed_equals_uninterrupted(
 
     whole = new(seed=2)
     go(whole, 0, at)
-    loop.save(tmp_path / "last.npz", whole, loop.Progress(step=at), {"run": "r"})
+    loop.save(tmp_path / "step-0000001.npz", whole, loop.Progress(step=at), {"run": "r"})
     losses = go(whole, at, total)
     continued = new(seed=3)  # other weights, and a step done: the checkpoint decides alone
     go(continued, 0, 1)
-    progress = loop.load(tmp_path / "last.npz", continued)
+    progress = loop.load(tmp_path / "step-0000001.npz", continued)
     assert progress.step == at
     assert go(continued, progress.step, total) == losses
     one, other = whole.arrays(), continued.arrays()

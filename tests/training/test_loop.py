@@ -82,12 +82,12 @@ class Counting:
 class Watching:
     """Keeps what it is told."""
 
-    def __init__(self, learner: Counting, scores: Callable[[int], float]) -> None:
-        self.learner, self.scores = learner, scores
+    def __init__(self, learner: Counting, scores: Callable[[int], float], folder: Path) -> None:
+        self.learner, self.scores, self.folder = learner, scores, folder
         self.steps: list[int] = []
         self.windows: list[Window] = []
         self.evaluated: list[int] = []
-        self.saves: list[tuple[str, int]] = []
+        self.saves: list[int] = []
 
     def stepped(self, step: int) -> None:
         self.steps.append(step)
@@ -101,9 +101,14 @@ class Watching:
         self.evaluated.append(step)
         return self.scores(step)
 
-    def saved(self, path: Path, progress: Progress) -> None:
-        assert checkpoint.load(path)[1]["progress"]["step"] == progress.step
-        self.saves.append((path.name, progress.step))
+    def saving(self) -> None:
+        self.saves.append(-1)
+
+    def saved(self, progress: Progress) -> None:
+        path = checkpoint.step_path(self.folder, progress.step)
+        assert checkpoint.load(path)[1]["progress"] == vars(progress)
+        assert self.saves.pop() == -1, "first flushed, then saved"
+        self.saves.append(progress.step)
 
 
 def numbered(first: int, clock: Clock | None = None) -> Iterator[tuple[int, int]]:
@@ -127,7 +132,7 @@ def go(
     progress = progress or Progress()
     learner = learner or Counting(progress.step)
     learner.clock = clock
-    watcher = Watching(learner, scores)
+    watcher = Watching(learner, scores, folder)
     outcome = loop.train(
         learner,  # type: ignore[arg-type]
         numbered(progress.step, clock),
@@ -136,13 +141,18 @@ def go(
         folder=folder,
         identity={"run": "r1"},
         watcher=watcher,
-        asked_to_stop=lambda: learner.done == stop_at,
+        asked_to_stop=lambda: "stopped" if learner.done == stop_at else None,
     )
     return outcome, watcher
 
 
+def last(folder: Path) -> Path:
+    return checkpoint.newest(folder)[0]
+
+
 def weights(folder: Path, which: str) -> int:
-    return int(checkpoint.load(folder / f"{which}.npz")[0]["done"])
+    path = last(folder) if which == "last" else folder / "best.npz"
+    return int(checkpoint.load(path)[0]["done"])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +174,7 @@ def test_evaluates_at_multiples_and_at_the_end(
         tmp_path, options(steps=steps, eval_every=every), progress=Progress(step=begun)
     )
     assert watcher.evaluated == evaluated
-    assert watcher.saves == [("last.npz", step) for step in evaluated]
+    assert watcher.saves == evaluated
     assert watcher.steps == list(range(begun + 1, steps + 1))
     assert watcher.learner.batches == list(range(begun, steps))  # each batch once, in order
     assert outcome.reason == "done"
@@ -200,7 +210,7 @@ def test_seconds_add_up_over_continuations(tmp_path: Path, monkeypatch: pytest.M
         tmp_path, options(steps=30), progress=Progress(step=20, seconds=500.0), clock=clock
     )
     assert outcome.progress.seconds == pytest.approx(510)
-    assert checkpoint.load(tmp_path / "last.npz")[1]["progress"]["seconds"] == pytest.approx(510)
+    assert checkpoint.load(last(tmp_path))[1]["progress"]["seconds"] == pytest.approx(510)
 
 
 def test_the_best_weights_stay_when_later_ones_are_worse(tmp_path: Path) -> None:
@@ -208,9 +218,10 @@ def test_the_best_weights_stay_when_later_ones_are_worse(tmp_path: Path) -> None
     outcome, _ = go(tmp_path, options(steps=40), scores=scores.__getitem__)
     assert weights(tmp_path, "best") == 20  # not 30: an equal score is no improvement
     assert weights(tmp_path, "last") == 40
-    assert (outcome.progress.best_step, outcome.progress.best_psnr) == (20, 32.5)
+    assert (outcome.progress.best_step, outcome.progress.best_score) == (20, 32.5)
     for which, step in (("best", 20), ("last", 40)):
-        meta = checkpoint.load(tmp_path / f"{which}.npz")[1]
+        path = last(tmp_path) if which == "last" else tmp_path / "best.npz"
+        meta = checkpoint.load(path)[1]
         assert meta["progress"]["step"] == step
         assert meta["progress"]["best_step"] == 20
         assert meta["run"] == "r1"
@@ -220,10 +231,73 @@ def test_the_best_weights_stay_when_later_ones_are_worse(tmp_path: Path) -> None
 def test_the_best_of_before_stands_after_a_continuation(tmp_path: Path) -> None:
     go(tmp_path, options(steps=20), scores={10: 33.0, 20: 31.0}.__getitem__)
     learner = Counting()
-    progress = loop.load(tmp_path / "last.npz", learner)  # type: ignore[arg-type]
-    assert (progress.step, progress.best_step, progress.best_psnr, learner.done) == (20, 10, 33, 20)
+    progress = loop.load(last(tmp_path), learner)  # type: ignore[arg-type]
+    assert (progress.step, progress.best_step, progress.best_score, learner.done) == (
+        20,
+        10,
+        33,
+        20,
+    )
     go(tmp_path, options(steps=30), progress=progress, learner=learner, scores=lambda step: 32.0)
     assert weights(tmp_path, "best") == 10
+
+
+@pytest.mark.parametrize(
+    ("min_delta", "patience", "ends", "best"),
+    [
+        (0.0, 1, 30, 20),  # 30.2 at step 30 is the first that is not better
+        (0.0, 2, 60, 40),
+        (0.0, 3, None, 70),
+        (0.25, 2, 40, 40),  # +0.1 at step 40 is the best and does not count
+        (0.25, 1, 30, 20),
+        (0.45, 2, 30, 20),  # steps 20 and 30 are no more than 0.4 better than step 10
+        (0.45, 3, None, 70),  # step 40 is, in two small gains
+        (0.0, None, None, 70),
+    ],
+)
+def test_patience_and_min_delta_against_a_sequence_of_scores(
+    tmp_path: Path, min_delta: float, patience: int | None, ends: int | None, best: int
+) -> None:
+    scores = {10: 30.0, 20: 30.4, 30: 30.2, 40: 30.5, 50: 30.5, 60: 30.4, 70: 32.0, 80: 31.0}
+    given = options(steps=80, patience=patience, min_delta=min_delta)
+    outcome, watcher = go(tmp_path, given, scores=scores.__getitem__)
+    assert outcome.reason == ("patience" if ends else "done")
+    assert outcome.progress.step == (ends or 80)
+    assert watcher.evaluated == list(range(10, (ends or 80) + 1, 10))
+    assert outcome.progress.best_step == weights(tmp_path, "best") == best
+    assert outcome.progress.best_score == scores[best]
+
+
+def test_patience_counts_over_a_continuation_and_can_be_taken_back(tmp_path: Path) -> None:
+    scores = {10: 31.0, 20: 30.0, 30: 30.5, 40: 32.0}
+    go(tmp_path, options(steps=40, patience=2), scores=scores.__getitem__, stop_at=23)
+    learner = Counting()
+    progress = loop.load(last(tmp_path), learner)  # type: ignore[arg-type]
+    assert progress.stale == 1
+    outcome, _ = go(
+        tmp_path, options(steps=40, patience=2), progress=progress, learner=learner,
+        scores=scores.__getitem__,
+    )  # fmt: skip
+    assert (outcome.reason, outcome.progress.step) == ("patience", 30)
+    learner = Counting()
+    progress = loop.load(last(tmp_path), learner)  # type: ignore[arg-type]
+    outcome, _ = go(
+        tmp_path, options(steps=40), progress=progress, learner=learner, scores=scores.__getitem__
+    )
+    assert (outcome.reason, outcome.progress.step, outcome.progress.best_step) == ("done", 40, 40)
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3, 5])
+def test_so_many_of_the_newest_checkpoints_are_kept_beside_the_best(
+    tmp_path: Path, keep: int
+) -> None:
+    scores = {10: 31.0, 20: 32.0, 30: 31.5, 40: 31.0}
+    go(tmp_path, options(steps=40, keep_checkpoints=keep), scores=scores.__getitem__)
+    steps = [40, 30, 20, 10][:keep]
+    assert [path.name for path in checkpoint.newest(tmp_path)] == [
+        f"step-{step:07d}.npz" for step in steps
+    ]
+    assert weights(tmp_path, "best") == 20
 
 
 @pytest.mark.parametrize("worst", [math.nan, -math.inf])
@@ -234,26 +308,28 @@ def test_a_first_score_that_is_no_number_still_leaves_best_weights(
     assert weights(tmp_path, "best") == 10
     outcome, _ = go(tmp_path, options(steps=30), scores=lambda step: worst if step < 20 else 20.0)
     assert outcome.progress.best_step == 20
-    assert outcome.progress.best_psnr == 20.0
+    assert outcome.progress.best_score == 20.0
 
 
 @pytest.mark.parametrize("stop_at", [1, 9, 13, 20])
-def test_asked_to_stop_saves_exactly_there_without_evaluating(tmp_path: Path, stop_at: int) -> None:
+def test_asked_to_stop_saves_exactly_there(tmp_path: Path, stop_at: int) -> None:
     outcome, watcher = go(tmp_path, options(), stop_at=stop_at)
     assert outcome.reason == "stopped"
     assert outcome.progress.step == stop_at
     assert watcher.learner.batches == list(range(stop_at))
-    assert watcher.evaluated == [step for step in (10, 20) if step < stop_at]
-    assert watcher.saves[-1] == ("last.npz", stop_at)
+    assert watcher.evaluated == [step for step in (10, 20) if step <= stop_at]
+    assert watcher.saves[-1] == stop_at
     assert weights(tmp_path, "last") == stop_at
-    assert watcher.windows[-1].step == stop_at
+    # The window goes on in the next continuation.
+    assert [window.step for window in watcher.windows] == [s for s in (10, 20) if s <= stop_at]
+    assert outcome.progress.losses == [1 / s for s in range(stop_at // 10 * 10 + 1, stop_at + 1)]
 
 
 def test_a_run_stopped_in_its_last_step_can_be_finished(tmp_path: Path) -> None:
     """Both times together it must have been evaluated at its end, or its end is never scored."""
     _, first = go(tmp_path, options(eval_every=100), stop_at=30)
     learner = Counting()
-    progress = loop.load(tmp_path / "last.npz", learner)  # type: ignore[arg-type]
+    progress = loop.load(last(tmp_path), learner)  # type: ignore[arg-type]
     outcome, second = go(tmp_path, options(eval_every=100), progress=progress, learner=learner)
     assert outcome.progress.step == 30
     assert first.evaluated + second.evaluated == [30]
@@ -292,7 +368,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_step(
     with pytest.raises(Diverged, match=f"^the loss of step {step} is {bad}$"):
         go(tmp_path, options(steps=23), learner=learner)
     saved = (step - 1) // 10 * 10
-    assert (tmp_path / "last.npz").exists() is (saved > 0)
+    assert bool(checkpoint.newest(tmp_path)) is (saved > 0)
     if saved:
         assert weights(tmp_path, "last") == weights(tmp_path, "best") == saved
 
@@ -331,16 +407,16 @@ def test_a_real_learner_diverges_at_the_batch_with_a_hole(tmp_path: Path) -> Non
 
     watcher = SimpleNamespace(
         stepped=lambda step: None, window=lambda window: None, evaluate=lambda step: 30.0 + step,
-        saved=lambda path, progress: None,
+        saving=lambda: None, saved=lambda progress: None,
     )  # fmt: skip
     with pytest.raises(Diverged, match=r"^the loss of step 5 is nan$"):
         loop.train(
             learner, with_a_hole(), options(steps=8, eval_every=2), Progress(), folder=tmp_path,
-            identity={}, watcher=watcher, asked_to_stop=lambda: False,
+            identity={}, watcher=watcher, asked_to_stop=lambda: None,
         )  # fmt: skip
     assert not learner.finite()
-    for which in ("last", "best"):
-        arrays, meta = checkpoint.load(tmp_path / f"{which}.npz")
+    for path in (last(tmp_path), tmp_path / "best.npz"):
+        arrays, meta = checkpoint.load(path)
         assert meta["progress"]["step"] == 4
         assert all(np.isfinite(array).all() for array in arrays.values())
 
@@ -363,4 +439,4 @@ def test_a_failed_save_reaches_the_caller_and_leaves_the_last_checkpoint(
         go(tmp_path, options())
     monkeypatch.undo()
     assert weights(tmp_path, "last") == weights(tmp_path, "best") == 10
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.npz", "last.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.npz", "step-0000010.npz"]

@@ -1,0 +1,328 @@
+"""`srexp runs`: list runs, show one, remove some."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+from srexp.commands.exit import fail
+from srexp.options import flatten
+from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
+
+# What says nothing about a run beside the others.
+_NOT_COMPARED = ("paths.", "resume")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except RunError as error:
+        fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="srexp runs", description="The runs in a folder.")
+    actions = parser.add_subparsers(required=True, metavar="list|show|rm")
+
+    def action(name: str, run: Any, what: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=what, description=what)
+        added.set_defaults(run=run)
+        added.add_argument(
+            "--output-dir",
+            type=Path,
+            default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
+            help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
+        )
+        return added
+
+    listing = action("list", _list, "one line a run, the newest last")
+    listing.add_argument(
+        "--status", type=str.upper, choices=get_args(Status), help="only those with it"
+    )
+    listing.add_argument("--sweep", help="only those of this sweep (its folder, or a part of it)")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    showing = action("show", _show, "all about a run")
+    showing.add_argument("wanted", metavar="RUN", help="id, folder, start of an id, or latest")
+    showing.add_argument("--json", action="store_true", help="for programs")
+    removing = action("rm", _remove, "remove runs, and mark them deleted in MLflow")
+    removing.add_argument("wanted", metavar="RUN", nargs="+", help="as for show")
+    removing.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+# list
+
+
+def _list(given: argparse.Namespace) -> None:
+    known = [
+        run
+        for run in runs(given.output_dir)
+        if given.status in (None, run.info["status"])
+        and (given.sweep is None or Path(given.sweep).name in (run.info.get("sweep") or ""))
+    ]
+    if given.json:
+        _print_json([_summary(run) for run in known])
+    elif known:
+        _print_table([_summary(run) for run in known])
+    elif given.status or given.sweep:
+        print(f"no such run in {given.output_dir.resolve()}")
+    else:
+        print(f"no runs in {given.output_dir.resolve()}; to make one: python -m srexp train")
+
+
+def _summary(run: RunFolder) -> dict[str, Any]:
+    info = run.info
+    gains = info.get("gains") or {}
+    result = info.get("result") or {}
+    task = result.get("task") or next(reversed(gains), None)
+    return {
+        "id": run.id,
+        "folder": str(run.folder.resolve()),
+        "status": info["status"],
+        "step": info.get("progress", {}).get("step", 0),
+        "steps": _config(run).get("trainer", {}).get("steps"),
+        "task": task,
+        "gain": result.get("gain", gains.get(task)),
+        "psnr": result.get("psnr"),
+        "title": info.get("title"),
+        "sweep": info.get("sweep"),
+        "init_from": info.get("init_from"),
+        "created": info.get("created"),
+        "bytes": _size(run.folder),
+    }
+
+
+def _config(run: RunFolder) -> dict[str, Any]:
+    try:
+        return run.config
+    except RunError:  # of a newer srexp, or damaged: the rest can be shown
+        return {}
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from srexp.commands.console import make_console
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("run", no_wrap=True, overflow="fold")
+    table.add_column("status", min_width=len("100000/100000"))
+    table.add_column("gain", overflow="fold")
+    swept = any(row["sweep"] or row["title"] for row in rows)
+    if swept:
+        table.add_column("sweep", overflow="fold")
+    table.add_column("age", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for row in rows:
+        # The end of a sweep's name stands for it; the rest is its date.
+        sweep = [(row["sweep"] or "").rsplit("_", 1)[-1], row["title"] or ""]
+        table.add_row(
+            row["id"],
+            f"{row['status']} {row['step']}/{row['steps'] or '?'}",
+            "" if row["gain"] is None else f"{row['gain']:+.2f} dB {row['task']}",
+            *([" ".join(filter(None, sweep))] if swept else []),
+            _age(row["created"]),
+            _readable_size(row["bytes"]),
+        )
+    make_console().print(table)
+
+
+# show
+
+
+def _show(given: argparse.Namespace) -> None:
+    run = find_run(given.wanted, given.output_dir)
+    about = {
+        **_summary(run),
+        "failure": run.info.get("failure") or None,
+        "seconds": run.info.get("progress", {}).get("seconds"),
+        "gains": run.info.get("gains") or {},
+        "differs": _difference(_config(run)),
+        "checkpoints": {
+            path.name: path.stat().st_size for path in sorted(run.checkpoints.glob("*.npz"))
+        },
+        "files": [
+            name
+            for name in ("config.yaml", "metrics.jsonl", "evaluations", "grids", "model.keras")
+            if (run.folder / name).exists()
+        ],
+        "mlflow": _link(run),
+        "commands": _commands(run, given.output_dir),
+    }
+    if given.json:
+        _print_json(about)
+        return
+    print("\n".join(_lines(about)))
+
+
+def _lines(about: dict[str, Any]) -> list[str]:
+    seconds = "" if about["seconds"] is None else f", trained for {about['seconds']:.0f} s"
+    lines = [
+        f"run {about['id']}",
+        f"    in {about['folder']} ({_readable_size(about['bytes'])})",
+        f"status: {about['status']}, step {about['step']} of {about['steps'] or '?'}{seconds}",
+    ]
+    for name in ("failure", "title", "sweep", "init_from"):
+        if about[name]:
+            lines.append(f"{name}: {about[name]}")
+    lines.append("differs from the defaults in:" if about["differs"] else "all defaults")
+    lines += [f"    {key}={_text(value)}" for key, value in about["differs"].items()]
+    if about["gains"]:
+        lines.append("gain over bicubic:")
+        lines += [f"    {gain:+.3f} dB  {task}" for task, gain in about["gains"].items()]
+    kept = [f"{name} ({_readable_size(size)})" for name, size in about["checkpoints"].items()]
+    lines.append(f"checkpoints: {', '.join(kept) or 'none yet'}")
+    lines.append(f"files: {', '.join(about['files'])}")
+    if about["mlflow"]:
+        lines.append(f"MLflow: {about['mlflow']}")
+    lines += [f"to {what}: {command}" for what, command in about["commands"].items()]
+    return lines
+
+
+def _difference(config: dict[str, Any]) -> dict[str, Any]:
+    """What differs from `srexp train` without overrides."""
+    if not config:
+        return {}
+    from srexp.config.compose import compose
+    from srexp.config.settings import with_additions
+
+    ours, default = flatten(with_additions(config)), flatten(compose("train"))
+    return {
+        key: value
+        for key, value in sorted(ours.items())
+        if (key not in default or value != default[key]) and not key.startswith(_NOT_COMPARED)
+    }
+
+
+def _link(run: RunFolder) -> str | None:
+    shown = run.info.get("mlflow") or {}
+    uri, run_id = shown.get("uri"), shown.get("run_id")
+    if not uri:
+        return None
+    if uri.startswith(("http://", "https://")) and run_id:
+        return f"{uri}/#/experiments/{shown['experiment_id']}/runs/{run_id}"
+    return f"python -m srexp ui --uri {uri}" + (f"    (run {run_id})" if run_id else "")
+
+
+def _commands(run: RunFolder, output_dir: Path) -> dict[str, str]:
+    usual = output_dir == Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs"))
+    name = run.id if usual else shlex.quote(str(run.folder.resolve()))
+    commands = {}
+    if run.info["status"] == "FINISHED":
+        commands["train on"] = f"python -m srexp train resume={name} trainer.steps=N"
+    elif run.info["status"] != "RUNNING":
+        commands["go on"] = f"python -m srexp train resume={name}"
+    if (run.checkpoints / "best.npz").exists():
+        commands["evaluate"] = f"python -m srexp evaluate run={name}"
+    return commands
+
+
+# rm
+
+
+def _remove(given: argparse.Namespace) -> None:
+    chosen = {run.id: run for run in (find_run(name, given.output_dir) for name in given.wanted)}
+    for run in chosen.values():
+        if run.alive:
+            _refuse(run)
+    if not given.yes:
+        _ask(list(chosen.values()), given.output_dir)
+    for run in chosen.values():
+        try:
+            if not run.claim():
+                _refuse(run)
+        except OSError as error:
+            fail(f"{run.folder}: cannot be removed ({error.strerror})")
+    from srexp.tracking.removal import delete_in_mlflow, remove_folder
+
+    for run in chosen.values():
+        # MLflow first: should this process be killed, the folder is still there to try again.
+        problem = delete_in_mlflow(run)
+        try:
+            remove_folder(run)
+        except OSError as error:
+            fail(f"{run.folder}: cannot be removed ({error.strerror})", 1)
+        print(f"removed {run.id}")
+        if problem is not None:
+            uri = run.info["mlflow"]["uri"]
+            print(f"note: MLflow at {uri} still shows it ({problem})")
+
+
+def _refuse(run: RunFolder) -> NoReturn:
+    fail(f"run {run.id}: is running now; nothing was removed")
+
+
+def _ask(chosen: list[RunFolder], output_dir: Path) -> None:
+    count = f"{len(chosen)} run{'s' if len(chosen) > 1 else ''}"
+    if not sys.stdin.isatty():
+        fail(f"{count} to remove; without a terminal to ask on, say --yes")
+    for run in chosen:
+        print(f"{run.id}  {run.info['status']}  {_readable_size(_size(run.folder))}")
+    ids = {run.id for run in chosen}
+    for run in runs(output_dir):
+        if run.info.get("init_from") in ids and run.id not in ids:
+            print(f"note: {run.id} was started from the weights of {run.info['init_from']}")
+    try:
+        answer = input(f"remove {count} for good? [y/N] ")
+    except (EOFError, KeyboardInterrupt):
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        fail("nothing was removed", 1)
+
+
+# How things are written.
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() else 0
+        except OSError:
+            continue  # a temporary file of a running training
+    return total
+
+
+def _readable_size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def _age(created: float | None) -> str:
+    if created is None:
+        return ""
+    seconds = max(0.0, time.time() - created)
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if value in (True, False) else str(value)
+
+
+def _print_json(value: Any) -> None:
+    """Strictly JSON: a number that is none becomes null."""
+
+    def strict(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: strict(below) for key, below in item.items()}
+        if isinstance(item, (list, tuple)):
+            return [strict(below) for below in item]
+        return None if isinstance(item, float) and not math.isfinite(item) else item
+
+    print(json.dumps(strict(value), indent=2, allow_nan=False))

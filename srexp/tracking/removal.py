@@ -1,0 +1,53 @@
+"""Removing a run: its folder for good, its MLflow run as MLflow does it, to be restored there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from srexp.tracking.mlflow_store import Store, one_line, quiet_client
+from srexp.tracking.record import RunFolder
+
+# A folder with this before its name is being removed, and no run any more.
+_ASIDE = ".removed-"
+
+
+def remove_folder(run: RunFolder) -> None:
+    """Remove a run's folder; whoever calls has taken the run.
+
+    Renamed first, so that what a crash leaves looks like no run; the next removal clears it.
+
+    Raises:
+        OSError: It may not be removed.
+    """
+    output_dir = run.folder.resolve().parent
+    aside = output_dir / f"{_ASIDE}{run.id}"
+    run.folder.resolve().rename(aside)
+    run.release()
+    for folder in output_dir.glob(f"{_ASIDE}*"):
+        shutil.rmtree(folder, ignore_errors=folder != aside)
+
+
+def delete_in_mlflow(run: RunFolder) -> str | None:
+    """Mark the MLflow run deleted, if there is one.
+
+    Returns:
+        Why it could not be done, in one line, or None.
+    """
+    shown = run.info.get("mlflow") or {}
+    uri, run_id = shown.get("uri"), shown.get("run_id")
+    if not uri or not run_id:
+        return None
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        return None  # asking would make a new one
+    from mlflow.exceptions import MlflowException
+
+    try:
+        quiet_client(Store(uri, "", "", shown.get("timeout_seconds", 10))).delete_run(run_id)
+    except MlflowException as error:
+        # Unknown, or deleted before.
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return one_line(error)
+    except Exception as error:  # a database that cannot be opened raises almost anything
+        return one_line(error)
+    return None

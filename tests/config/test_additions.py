@@ -1,0 +1,123 @@
+"""Keys that were added later: older configurations load, and stay what they were."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from srexp.config.registry import implementation
+from srexp.config.resume import resumed
+from srexp.config.settings import WITHOUT_EFFECT, config_digest, experiment_of, with_additions
+from srexp.options import OptionError, additions, flatten
+from srexp.tracking import record
+from srexp.tracking.record import RunError, RunFolder
+from srexp.training.experiment import Experiment
+
+Changed = Callable[..., dict[str, Any]]
+
+# Another value of each; a new key must be named here.
+OTHER = {
+    "init_from": "some_run@01234567", "trainer.monitor": "ssim", "trainer.patience": 3,
+    "trainer.min_delta": 0.1, "trainer.keep_checkpoints": 5, "trainer.distinct_batches": 1,
+    "trainer.strategy": "mirrored",
+}  # fmt: skip
+
+
+def added(config: dict[str, Any]) -> dict[str, Any]:
+    """Dotted key -> default, of all that was added to the options of a configuration."""
+    found = dict(additions(Experiment))
+    for group, node in config.items():
+        nodes = node if group in ("protocol", "benchmark") else {group: node}
+        for name, option in nodes.items() if isinstance(nodes, dict) else ():
+            if isinstance(option, dict) and "name" in option:
+                prefix = group if name == group else f"{group}.{name}"
+                defaults = additions(implementation(group, option["name"]))
+                found |= {f"{prefix}.{key}": value for key, value in defaults.items()}
+    return found
+
+
+def without(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """An older run's configuration, without a key."""
+    older = copy.deepcopy(config)
+    *path, last = key.split(".")
+    node = older
+    for part in path:
+        node = node[part]
+    del node[last]
+    return older
+
+
+def test_an_older_configuration_loads_and_keeps_its_digest(changed: Changed) -> None:
+    config = changed("train", {})
+    keys = added(config)
+    assert {"init_from", "trainer.monitor", "trainer.keep_checkpoints"} <= keys.keys()
+    oldest = config
+    for key, default in keys.items():
+        older = without(config, key)
+        assert flatten(config)[key] == default, key
+        assert experiment_of(older) == experiment_of(config), key
+        assert config_digest(older) == config_digest(config), key
+        assert with_additions(older) == config, key
+        other = config_digest(changed("train", {key: OTHER[key]}))
+        assert (other == config_digest(config)) == (key in WITHOUT_EFFECT), key
+        oldest = without(oldest, key)
+    assert config_digest(oldest) == config_digest(config)
+    assert with_additions(oldest) == config
+
+
+def test_a_key_that_was_always_there_must_be_there(changed: Changed) -> None:
+    with pytest.raises(OptionError, match=r"^trainer\.steps: is missing$"):
+        experiment_of(without(changed("train", {}), "trainer.steps"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [((), {}), (("trainer=default", "trainer.steps=900"), {"trainer.steps": 900}),
+     (("trainer.monitor=psnr",), {}), (("trainer.patience=3",), {"trainer.patience": 3})],
+)  # fmt: skip
+def test_an_older_run_goes_on(
+    tmp_path: Path, composed: Changed, overrides: tuple[str, ...], expected: dict[str, Any]
+) -> None:
+    """A key that it does not know counts as its default, and may be said again."""
+    config = composed("train")
+    older = config
+    for key in added(config):
+        older = without(older, key)
+    run = RunFolder.create(tmp_path, "n", older, "")
+    run.set_status("INTERRUPTED", progress={"step": 5})
+    run.release()
+    values = resumed(run, composed("train", "resume=x", *overrides), ["resume=x", *overrides])
+    flat = flatten(config)
+    assert {k: v for k, v in flatten(values).items() if flat.get(k, "?") != v} == {
+        "resume": "x", **expected,
+    }  # fmt: skip
+    with pytest.raises(OptionError, match=r"^trainer\.monitor=ssim: run .* began with psnr"):
+        resumed(run, composed("train", "trainer.monitor=ssim"), ["trainer.monitor=ssim"])
+
+
+def test_todays_configuration_is_read_when_there_is_a_newer_format(
+    tmp_path: Path, composed: Changed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renamed(config: dict[str, Any]) -> dict[str, Any]:
+        return {**{k: v for k, v in config.items() if k != "color"}, "colour": config["color"]}
+
+    run = RunFolder.create(tmp_path, "n", composed("train"), "")
+    run.release()
+    monkeypatch.setitem(record.UPGRADES, record.CONFIG_FORMAT, renamed)
+    monkeypatch.setattr(record, "CONFIG_FORMAT", record.CONFIG_FORMAT + 1)
+    config = RunFolder.open(run.folder).config
+    assert config["colour"] == "rgb" and "color" not in config and "format" not in config
+    run.write_config(config)
+    assert RunFolder.open(run.folder).config == config, "upgraded twice"
+    monkeypatch.undo()
+    now = record.CONFIG_FORMAT
+    with pytest.raises(RunError, match=rf"newer srexp \(format {now + 1}, this one reads {now}\)"):
+        _ = RunFolder.open(run.folder).config
+
+
+def test_there_is_a_step_from_every_format() -> None:
+    assert sorted(record.UPGRADES) == list(range(1, record.CONFIG_FORMAT))
