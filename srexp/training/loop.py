@@ -145,8 +145,9 @@ def _mend_best(folder: Path, progress: Progress) -> list[str]:
         fault = found
     for same in checkpoint.newest(folder):
         if _step_of(same) == step:
+            damaged = isinstance(found, str) and path.exists()  # and not merely a crash before it
             checkpoint.keep_as_best(same)
-            return [f"{fault}; made again from {same.name}"] if isinstance(found, str) else []
+            return [f"{fault}; made again from {same.name}"] if damaged else []
     progress.best_step, progress.best_score = -1, -math.inf
     path.unlink(missing_ok=True)
     return [f"{fault}; the best weights, of step {step}, are lost, the next ones count"]

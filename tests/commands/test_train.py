@@ -271,7 +271,7 @@ def test_sweep_is_one_parent_with_named_children(command, tiny, tmp_path) -> Non
         ).fetchone()
         assert value == parent
     assert {"depth=2", "depth=3"} < set(names)
-    assert "job 2 of 2: depth=3" in done.stdout
+    assert "job 2 of 2 (depth=3): new, " in done.stdout
 
 
 @pytest.mark.slow
