@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -69,7 +70,8 @@ class MlflowTracking(Tracking, name="mlflow"):
             return f"sqlite:///{output_dir.resolve() / 'mlflow.db'}"
         if uri.startswith("sqlite:///"):
             return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).expanduser().resolve()}"
-        return uri
+        # Which driver the short form means depends on SQLAlchemy's version.
+        return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", uri)
 
     def store(self, output_dir: Path) -> Store:
         """Where the runs under an output folder are shown."""
