@@ -214,7 +214,7 @@ class Sync:
             shown = sweep.shown
             if not shown["run_id"] or sweep_view.gone(shown):
                 shown = {**shown, "run_id": None, "complete": False}
-            if not shown["complete"]:
+            if not shown.get("complete"):
                 shown = self._again(
                     sweep.store,
                     lambda: sweep_mlflow.begin(sweep.folder, shown, sweep.jobs, sweep.began),
@@ -227,7 +227,7 @@ class Sync:
     def _sweep(self, sweep: Sweep) -> str:
         if sweep.failure is not None:
             raise sweep.failure
-        if sweep.shown["complete"]:
+        if sweep.shown.get("complete"):
             raise Complete("MLflow has everything")
         self._reach(sweep.store)
         done = self._again(
@@ -290,6 +290,8 @@ class Sweep:
         path = self.folder / "sweep.json"
         try:
             content = json.loads(path.read_text())
+            if "format" not in content:
+                raise PassedOver("of an srexp that showed sweeps as they went")
             self.began, self.ended = float(content["created"]), float(content["updated"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path}: cannot be read ({error})") from None

@@ -406,3 +406,12 @@ def test_a_finished_training_has_nothing_to_be_sent(
     assert done.code == 0
     assert done.stdout == "1 complete: 0 numbers, 0 pictures, 0 files\n"
     assert count() == before
+
+
+def test_a_sweep_of_the_first_format_is_passed_over(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    folder = tmp_path / "outputs" / "sweeps" / "2026-11-22_10-00-00_ab12"
+    folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text('{"jobs": [["depth=3", "+0.1"]], "mlflow": "0123abcd"}\n')
+    assert command(tmp_path, "sync").code == 0
