@@ -10,6 +10,9 @@ from types import FrameType
 class Interruption:
     """A context in which both signals are handled; elsewhere they act as always.
 
+    Once a signal has stopped something, the next one waits until `let_go`, so that whoever says
+    how it ended can do so; only a third one does not wait.
+
     Attributes:
         asked: Whether a signal has come.
         graceful: While True the first signal only sets `asked`.
@@ -19,6 +22,8 @@ class Interruption:
         self.asked = False
         self.graceful = False
         self.signal = signal.SIGINT
+        self._held = False
+        self._waiting = 0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -31,11 +36,32 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def hold(self) -> None:
+        """Let a signal wait from now on: what it would cut must be whole."""
+        self._held = True
+
+    def let_go(self) -> None:
+        """End `hold`.
+
+        Raises:
+            KeyboardInterrupt: A signal has come meanwhile.
+        """
+        waiting, self._waiting = self._waiting, 0
+        self._held = waiting > 0
+        if waiting:
+            raise KeyboardInterrupt
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
         first, self.asked = not self.asked, True
-        if not (first and self.graceful):
-            raise KeyboardInterrupt
+        if self._held:
+            self._waiting += 1
+            if self._waiting == 1:
+                return
+        elif first and self.graceful:
+            return
+        self._held = True
+        raise KeyboardInterrupt
 
     @property
     def exit_code(self) -> int:

@@ -205,7 +205,7 @@ def _checked(plans: list[_Plan]) -> list[Experiment]:
             if values.get("resume") is not None:
                 raise OptionError(f"resume={values['resume']}: goes on with one run, without -m")
             experiment = experiment_of(initial_run(values)[1])
-            images = json.dumps([values["data"], values["benchmark"]], default=str)
+            images = json.dumps([values["data"], values.get("benchmark")], default=str)
             if images not in seen:  # read, and forgotten: a job's process reads its own
                 experiment.data.load()
                 for name, option in experiment.benchmark.items():

@@ -24,6 +24,7 @@ from srexp.config.settings import (
     plain,
     with_additions,
 )
+from srexp.files import remove_parts
 from srexp.options import OptionError
 from srexp.sweeps.job import Job
 from srexp.tracking.record import (
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
     from srexp.training.strategy import Strategy
+
+
+# What MLflow gets when a second signal says that it should end now.
+_AT_ONCE_SECONDS = 5.0
 
 
 def main() -> None:
@@ -116,6 +121,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             if experiment.trainer.dry_run:
                 messages.describe(console, experiment, materials, values)
                 return None
+            interruption.hold()  # a run that is there must get a status
             resume = run is not None
             if run is not None:
                 _take_up(run, materials, values)
@@ -252,6 +258,7 @@ def _take_up(run: RunFolder, materials: Materials, values: dict[str, Any]) -> No
     _same_images(run, materials.digest)
     if not run.claim():
         raise OptionError(f"resume={run.id}: it is running now")
+    remove_parts(run.folder)
     # With more steps it is another run to a sweep that looks for it.
     digest = config_digest(values)
     run.set_status("RUNNING", config_digest=digest, identity=materials.identity(digest))
@@ -269,6 +276,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
     status, failure = "FAILED", ""
     console.print(f"run {run.id}\n    in {run.folder}")
     try:
+        interruption.let_go()
         session = _prepare(console, training)
         view = session.view
 
@@ -342,7 +350,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         (run.folder / "error.txt").write_text(traceback.format_exc())
         raise
     finally:
-        _close(console, run, view, status, failure)
+        _close(console, run, view, status, failure, interruption)
 
 
 def _prepare(console: Console, training: Training) -> Any:
@@ -416,14 +424,24 @@ def _advice(run: RunFolder) -> str:
 
 
 def _close(
-    console: Console, run: RunFolder, view: MlflowView | None, status: Any, failure: str
+    console: Console,
+    run: RunFolder,
+    view: MlflowView | None,
+    status: Any,
+    failure: str,
+    interruption: Interruption,
 ) -> None:
+    interruption.hold()
     try:
         run.set_status(status, failure=failure)
     except OSError as error:  # a full disk: say it, and let the first error be the one that counts
         console.print(f"note: the status could not be written ({error.strerror})")
     if view is not None:
-        view.close(lambda: console.print("sending the last results to MLflow ..."))
+        try:
+            interruption.let_go()
+            view.close(lambda: console.print("sending the last results to MLflow ..."))
+        except KeyboardInterrupt:
+            view.stop(_AT_ONCE_SECONDS)
         if view.error is not None:
             console.print(
                 f"note: MLflow at {view.mirror.store.uri} did not take everything ({view.error}): "

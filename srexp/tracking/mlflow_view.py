@@ -66,6 +66,14 @@ class MlflowView(threading.Thread):
                 told = True
                 waiting()
 
+    def stop(self, seconds: float) -> None:
+        """Send what can be sent in so many seconds."""
+        self._closing.set()
+        self._wake.set()
+        self.join(seconds)
+        if self.is_alive():
+            self.error = self.error or "stopped before all was sent"
+
     def unsent(self) -> int:
         """How many numbers, pictures and files MLflow does not have."""
         return self.mirror.unsent() if self.error is not None else 0

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from srexp import __version__
-from srexp.files import Lock, write_atomically
+from srexp.files import Lock, flush, write_atomically
 
 # KILLED: it ended without saying so; PRUNED: a search found it hopeless and stopped it.
 Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED", "KILLED", "PRUNED"]
@@ -96,11 +96,15 @@ class RunFolder:
                     if not output_dir.is_dir():
                         raise
             (folder / "checkpoints").mkdir()
-            run = cls(folder, {"id": identity, "name": name, "created": time.time(), **info})
+            # A clock may have been set back: `latest` is the run that was begun last all the same.
+            earlier = [run.info.get("created", 0) + 0.001 for run in runs(output_dir)]
+            created = max([time.time(), *earlier])
+            run = cls(folder, {"id": identity, "name": name, "created": created, **info})
             run.lock.acquire()  # before run.json, so that nobody sees a run without its process
             write_atomically(folder / "config.yaml", config_yaml.encode())
             run.write_config(config)
             run.set_status("RUNNING")
+            flush(output_dir)  # the folder's own name must reach the disk too
             return run
         except OSError as error:
             raise RunError(
@@ -230,7 +234,11 @@ class RunFolder:
             point["final"] = True
         if self._metrics is None:
             self._metrics = (self.folder / "metrics.jsonl").open("ab", buffering=0)
-        _append(self._metrics.fileno(), (json.dumps(point) + "\n").encode())
+        try:
+            _append(self._metrics.fileno(), (json.dumps(point) + "\n").encode())
+        except OSError as error:
+            error.filename = self._metrics.name
+            raise
 
     def flush(self) -> None:
         """Make sure that what was logged has reached the disk."""

@@ -16,7 +16,7 @@ from srexp.evaluation.grids import sample_grid
 from srexp.evaluation.inference import forward
 from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
-from srexp.files import write_atomically
+from srexp.files import flush, write_atomically
 from srexp.images.io import to_png
 from srexp.models.upscaler import Upscaler
 from srexp.tracking.mlflow_view import MlflowView
@@ -214,7 +214,7 @@ class Session:
 
     def saved(self, progress: loop.Progress) -> None:
         """A checkpoint was written."""
-        self.run.update(progress=asdict(progress))
+        self.run.update(progress=asdict(progress))  # a copy: it goes on
 
     @property
     def _kind(self) -> str:
@@ -274,7 +274,12 @@ class Session:
         beside = self.run.folder / f".{os.getpid()}.part.keras"
         try:
             self.learner.network.save(beside)
+            flush(beside)
             os.replace(beside, self.run.folder / "model.keras")
+            flush(self.run.folder)
+        except OSError as error:
+            error.filename = str(self.run.folder / "model.keras")
+            raise
         finally:
             beside.unlink(missing_ok=True)
 

@@ -71,7 +71,7 @@ class Running:
 
     def until_checkpoint(self) -> None:
         deadline = time.monotonic() + 120
-        while not list(self.folder.glob("outputs/*/checkpoints/last.npz")):
+        while not list(self.folder.glob("outputs/*/checkpoints/step-*.npz")):
             assert all(process.poll() is None for process in self.processes)
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -223,10 +223,10 @@ def test_a_worker_that_is_killed_ends_the_chief_with_one_line_and_all_can_go_on(
     assert "Traceback" not in said and len(said.splitlines()) == 2, said
     run = only_run(tmp_path)
     assert json.loads((run / "run.json").read_text())["status"] == "FAILED"
-    _, meta = checkpoint.load(run / "checkpoints" / "last.npz")
+    _, meta, _ = checkpoint.load_newest(run / "checkpoints")
     steps = meta["progress"]["step"] + 10
     train(tmp_path, "resume=latest", f"trainer.steps={steps}", workers=2)
-    _, meta = checkpoint.load(run / "checkpoints" / "last.npz")
+    _, meta, _ = checkpoint.load_newest(run / "checkpoints")
     assert meta["progress"]["step"] == steps
 
 

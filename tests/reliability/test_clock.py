@@ -1,0 +1,106 @@
+"""A clock that is set back, in the middle of a run and between runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from reliability import kept
+from reliability.conftest import Row
+from tests_environment import command_environment
+
+from srexp.tracking.record import find_run
+
+pytestmark = pytest.mark.slow
+
+STEPS = 600
+FAKETIME = next(
+    (p for p in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), Path("/nonexistent")
+)
+
+
+class Clock:
+    """The clock of processes that are started with it; time that is measured goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        if not FAKETIME.exists():
+            pytest.skip("no libfaketime (Debian: apt install libfaketime)")
+        self._file = folder / "clock"
+        self.set(0)
+
+    def set(self, hours: int) -> None:
+        """So many hours ahead of the true time."""
+        new = self._file.with_suffix(".new")
+        new.write_text(f"{hours:+d}h\n")
+        new.replace(self._file)
+
+    def start(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "srexp", *arguments],
+            cwd=folder, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=command_environment(
+                folder, LD_PRELOAD=str(FAKETIME), FAKETIME_TIMESTAMP_FILE=str(self._file),
+                FAKETIME_CACHE_DURATION="1", FAKETIME_DONT_FAKE_MONOTONIC="1",
+                FAKETIME_DONT_RESET="1",
+            ),
+        )  # fmt: skip
+
+
+@pytest.mark.fault("The clock is set back in the middle of a run")
+def test_in_the_middle(
+    tmp_path: Path, quick: tuple[str, ...], straight: Callable[[int], Path], row: Row
+) -> None:
+    clock = Clock(tmp_path)
+    with clock.start(tmp_path, "train", *quick, f"trainer.steps={STEPS}") as process:
+        while not list(tmp_path.glob("outputs/*/checkpoints/step-0000100.npz")):
+            assert process.poll() is None
+            time.sleep(0.001)
+        clock.set(-3)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    run = kept.only_run(tmp_path)
+    kept.assert_same(run, straight(STEPS))
+    times = [point["time"] for point in kept.points(run)]
+    back = max(a - b for a, b in pairwise(times))
+    assert 2.9 < back / 3600 < 3.1, "the clock was not set back"
+    shown = kept.Shown.beside(tmp_path)
+    shown.assert_once(run)
+    ((uid, _),) = shown.runs(run)
+    newest = "select key, max(step) from metrics where run_uuid=? group by key"
+    for key, step in shown.ask(newest, uid):
+        latest = shown.ask("select step from latest_metrics where run_uuid=? and key=?", uid, key)
+        assert latest == [(step,)], "MLflow's latest value is not that of the last step"
+    row(
+        "set back by 3 hours (libfaketime)", 1, "nothing", "points in the order of steps, each once"
+    )
+
+
+@pytest.mark.fault("The clock is set back between runs")
+def test_between_runs(tmp_path: Path, quick: tuple[str, ...], row: Row) -> None:
+    clock = Clock(tmp_path)
+    arguments = ("train", "-m", *quick, "trainer.steps=20", "seed=0,1", "tracking=none")
+    runs = []
+    for hours in (0, -30, -60):
+        clock.set(hours)
+        with clock.start(tmp_path, *arguments) as process:
+            said, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, said
+        runs.append({path.parent.name for path in tmp_path.glob("outputs/*/run.json")})
+    assert runs[0] == runs[1] == runs[2], "a job that was finished was trained again"
+    assert len(list((tmp_path / "outputs" / "sweeps").iterdir())) == 1
+    with clock.start(tmp_path, "train", *quick, "trainer.steps=20", "seed=2") as process:
+        said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert f"run {find_run('latest', tmp_path / 'outputs').id}\n" in said
+    row(
+        "a sweep typed three times, the clock 30 and 60 hours back; then one more run",
+        3,
+        "nothing",
+        "the same sweep's folder, no job trained again; `latest` is the run begun last",
+    )

@@ -1,0 +1,194 @@
+"""A disk that is full, at every place where a run writes."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from reliability import kept
+from reliability.conftest import Row
+from reliability.test_mlflow import not_sent, sync
+from reliability.typed import Typed
+
+from srexp.tracking.record import RunFolder
+
+pytestmark = pytest.mark.slow
+
+STEPS = 400
+Sign = Callable[[Path, set[str]], bool]
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A disk of its own of a few megabytes."""
+    folder = Path(tempfile.mkdtemp(prefix="srexp-disk-"))
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        folder.rmdir()
+        pytest.skip(f"no tmpfs may be mounted here ({done.stderr.strip()})")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()
+
+
+def fill(disk: Path) -> None:
+    """Leave no page free, at once: pages are allotted, not written."""
+    ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+    try:
+        while free := os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize:
+            size = os.fstat(ballast).st_size
+            try:
+                os.posix_fallocate(ballast, size, free)
+            except OSError:  # somebody else was quicker
+                continue
+    finally:
+        os.close(ballast)
+
+
+def empty(disk: Path) -> None:
+    (disk / "ballast").unlink(missing_ok=True)
+
+
+def _names(folder: Path, pattern: str) -> set[str]:
+    """Quickly."""
+    try:
+        return set(fnmatch.filter(os.listdir(folder), pattern))
+    except OSError:
+        return set()
+
+
+def _new(folder: str, pattern: str) -> Sign:
+    """Something that was not there before."""
+    return lambda run, before: bool(_names(run / folder, pattern) - before)
+
+
+def _page_nearly_full(run: Path, before: set[str]) -> bool:
+    """The next points need a page more."""
+    path = run / "metrics.jsonl"
+    return path.exists() and path.stat().st_size % 4096 > 3600
+
+
+# What is to be hit -> where to look, at what, and the sign that it is written next.
+AIMS: dict[str, tuple[str, str, Sign]] = {
+    "a picture": ("checkpoints", "step-*.npz", _new("checkpoints", "step-*.npz")),
+    "a checkpoint": (
+        "evaluations/val_x2/rgb", "step-*.csv", _new("evaluations/val_x2/rgb", "step-*.csv"),
+    ),
+    "the curves": ("", "", _page_nearly_full),
+    # The oldest checkpoint goes just before.
+    "run.json": (
+        "checkpoints", "step-*.npz",
+        lambda run, before: bool(before - _names(run / "checkpoints", "step-*.npz")),
+    ),
+    "model.keras": (
+        "evaluations/val_x2/rgb", "final.csv", _new("evaluations/val_x2/rgb", "final.csv"),
+    ),
+}  # fmt: skip
+NAMES = {
+    "a picture": r"/grids/", "a checkpoint": r"/checkpoints/", "the curves": r"metrics\.jsonl",
+    "run.json": r"run\.json", "model.keras": r"\.keras", "a table": r"/evaluations/",
+}  # fmt: skip
+
+
+def _what(line: str) -> str:
+    return next((what for what, name in NAMES.items() if re.search(name, line)), line)
+
+
+@pytest.mark.fault("Disk full")
+def test_full_wherever_it_writes(
+    tmp_path: Path,
+    disk: Path,
+    quick: tuple[str, ...],
+    straight: Callable[[int], Path],
+    row: Row,
+) -> None:
+    first = ("train", *quick, f"trainer.steps={STEPS}", "tracking=none")
+    hit: Counter[str] = Counter()
+    lost = times = 0
+    for what in [*list(AIMS)[:-1], *AIMS]:
+        run = next((path.parent for path in disk.glob("*/run.json")), None)
+        arguments = ("train", "resume=latest") if run else first
+        typed = Typed(tmp_path, *arguments, f"paths.output_dir={disk}")
+        assert typed.until(lambda: next(disk.glob("*/run.json"), None))
+        found = next(disk.glob("*/run.json")).parent
+        folder, pattern, sign = AIMS[what]
+        began, before = kept.saved_step(found), _names(found / folder, pattern)
+        hits = typed.until(lambda s=sign, f=found, b=before: s(f, b))
+        assert hits, typed.stdout + typed.stderr
+        typed.signal(signal.SIGSTOP)
+        fill(disk)
+        typed.signal(signal.SIGCONT)
+        code = typed.wait()
+        times += 1
+        assert code == 1, typed.stdout + typed.stderr
+        assert len(typed.stderr.splitlines()) <= 2, typed.stderr
+        first_line, *advice = typed.stderr.splitlines()
+        assert re.fullmatch(r"srexp: .*: No space left on device", first_line), first_line
+        if advice:  # none before the run was taken up
+            assert "To go on" in advice[0] or "before the first checkpoint" in advice[0]
+        hit[_what(first_line)] += 1
+        left = kept.left_behind(found)
+        assert left == [], left
+        saved, said = kept.saved_step(found), kept.info(found).get("progress", {}).get("step", 0)
+        assert saved >= max(began, said)
+        lost = max(lost, kept.last_step(found) - saved)
+        empty(disk)
+        RunFolder.open(found).settle()
+        assert kept.info(found)["status"] in ("FAILED", "KILLED")
+    typed = Typed(tmp_path, "train", "resume=latest", f"paths.output_dir={disk}")
+    assert typed.wait() == 0, typed.stderr
+    kept.assert_same(found, straight(STEPS))
+    told = ", ".join(f"{what} {count}x" for what, count in sorted(hit.items()))
+    print(hit)
+    row(
+        f"a tmpfs of 48 MB, filled while training; what could not be written: {told}",
+        times,
+        f"{lost} logged steps, computed again",
+        "one clear line and exit code 1; with space again, bit for bit the same weights",
+    )
+    assert set(AIMS) <= set(hit), hit
+
+
+@pytest.mark.fault("Disk full where MLflow's SQLite database is")
+def test_full_for_the_database(
+    tmp_path: Path,
+    disk: Path,
+    quick: tuple[str, ...],
+    straight: Callable[[int], Path],
+    row: Row,
+) -> None:
+    database = disk / "mlflow.db"
+    typed = Typed(
+        tmp_path, "train", *quick, f"trainer.steps={STEPS}", f"tracking.uri=sqlite:///{database}"
+    )
+    assert typed.until(lambda: next(tmp_path.glob("outputs/*/run.json"), None))
+    run = kept.only_run(tmp_path)
+    shown = kept.Shown(database, tmp_path / "outputs" / "mlartifacts")
+    assert typed.until(lambda: shown.last_step(run) > 0)
+    fill(disk)
+    assert typed.wait() == 0, typed.stderr
+    kept.assert_same(run, straight(STEPS))
+    items = not_sent(typed)
+    assert items > 0
+    empty(disk)
+    sync(run)
+    shown.assert_once(run)
+    row(
+        "the tmpfs holds the database alone, and is filled",
+        1,
+        f"nothing; the run finishes, says that {items} items were not sent",
+        "`srexp sync`'s way (Mirror: connect, send, finish): everything there, once",
+    )

@@ -1,0 +1,130 @@
+"""`srexp train` as it is typed, in a process of its own that is ready in no time.
+
+The processes are forked from one that has imported what a run needs (as a sweep's jobs are), so
+that a test can afford to kill dozens of them. Everything from the command line on is what a user
+gets, and each is a process that can really be killed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests_environment import command_environment
+
+_TICK = 0.0002
+
+
+def _command(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    """The whole life of the process."""
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(file, stream)
+        os.close(file)
+    from srexp.cli import main
+
+    sys.argv = ["srexp", *arguments]
+    main()
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+class Typed:
+    """A command that was started; `folder` is where it was typed."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        folder.mkdir(exist_ok=True, parents=True)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["srexp.commands.preload", "srexp.cli", "reliability.typed"])
+        self.folder = folder
+        self.began = time.monotonic()
+        self.process: Any = context.Process(
+            target=_command,
+            args=(list(arguments), str(folder), command_environment(folder, **environment)),
+        )
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        return int(self.process.pid)
+
+    @property
+    def ended(self) -> bool:
+        return not self.process.is_alive()
+
+    @property
+    def stdout(self) -> str:
+        return self._read("stdout")
+
+    @property
+    def stderr(self) -> str:
+        return self._read("stderr")
+
+    def _read(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was typed."""
+        return time.monotonic() - self.began
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def until(self, moment: Callable[[], Any], seconds: float = 120) -> bool:
+        """Wait for a moment; False where the command ended before it."""
+        deadline = time.monotonic() + seconds
+        while not moment():
+            if self.ended:
+                return False
+            assert time.monotonic() < deadline, self.stdout + self.stderr
+            time.sleep(_TICK)
+        return True
+
+    def until_name(self, folder: str, pattern: str, new: bool = False) -> bool:
+        """Wait for a file in a folder of its run: as quick a look as can be.
+
+        Args:
+            folder: Under the run's.
+            pattern: Of the file's name.
+            new: Only one that is not there yet.
+        """
+        if not self.until(lambda: next(self.folder.glob("outputs/*/run.json"), None)):
+            return False
+        run = next(self.folder.glob("outputs/*/run.json")).parent
+        look = str(run / folder)
+        fits = re.compile(fnmatch.translate(pattern)).match
+        before = set(_names(look)) if new else set()
+        return self.until(lambda: any(fits(n) and n not in before for n in _names(look)))
+
+    def wait(self, seconds: float = 120) -> int:
+        """The exit code, as a shell gives it."""
+        self.process.join(seconds)
+        if not self.ended:
+            self.process.kill()
+            self.process.join()
+            raise AssertionError(f"no end in {seconds} s: {self.stdout}{self.stderr}")
+        code = int(self.process.exitcode)
+        return code if code >= 0 else 128 - code
