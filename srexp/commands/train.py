@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
 from srexp.commands.other_launchers import job_of_hydra
 from srexp.commands.quiet import quiet_import
+from srexp.commands.several_devices import join, plainly, work_along
 from srexp.config.resume import initial_run, resumed
 from srexp.config.settings import (
     absolute_paths,
@@ -111,9 +111,9 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             materials = gather(experiment)
             job = job or job_of_hydra()
             digest = config_digest(values)
-            strategy = _join(console, experiment, job, digest + materials.digest)
+            strategy = join(console, experiment, job, digest + materials.digest)
             if strategy is not None and not strategy.chief:
-                _work(experiment, materials, strategy, run, interruption)
+                work_along(experiment, materials, strategy, run, interruption)
                 return None
             for remark in materials.remarks:
                 console.print(f"note: {remark}")
@@ -148,81 +148,6 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             ) from None
         training = Training(experiment, values, materials, run, resume, source, job, strategy)
         return _run(console, training, interruption)
-
-
-def _join(
-    console: Console, experiment: Experiment, job: Job | None, digest: str
-) -> Strategy | None:
-    """Find the devices of a step, with `multi_worker` all other processes; None for one device.
-
-    Before the run folder is made, so that a cluster that cannot work leaves nothing behind.
-    """
-    trainer = experiment.trainer
-    if trainer.strategy == "none" or trainer.dry_run:
-        return None
-    if trainer.strategy == "multi_worker" and job is not None:
-        raise OptionError(
-            "trainer.strategy=multi_worker: trains one run a process, so no sweep (-m); start "
-            "each run by itself"
-        )
-    with quiet_import():
-        import tensorflow
-    from srexp.training import devices
-    from srexp.training import strategy as strategies
-
-    devices.configure(
-        threads=trainer.threads, seed=experiment.seed, mixed_precision=trainer.mixed_precision
-    )
-    try:
-        strategy = strategies.make(trainer, console.print)
-        strategy.check_same(digest, "configuration, or other images,")
-    except tensorflow.errors.OpError as error:
-        line = _plainly(error, experiment) or f"the processes did not meet: {error.message}"
-        raise CommandFailed(line, 1) from None
-    return strategy
-
-
-def _work(
-    experiment: Experiment,
-    materials: Materials,
-    strategy: Strategy,
-    run: RunFolder | None,
-    interruption: Interruption,
-) -> None:
-    """Train along with the chief, who writes and reports."""
-    from srexp.training.loop import Diverged
-    from srexp.training.worker import work
-
-    try:
-        interruption.graceful = True
-        outcome = work(
-            experiment,
-            materials,
-            strategy,
-            lambda: "stopped" if interruption.asked else None,
-            checkpoints=run.checkpoints if run else None,
-        )
-    except (Diverged, checkpoint.CheckpointError) as error:
-        raise CommandFailed(str(error), 1) from None
-    except Exception as error:
-        line = _plainly(error, experiment)
-        if line is None:
-            raise
-        raise CommandFailed(line, 1) from None
-    finally:
-        interruption.graceful = False
-    if interruption.asked:
-        raise CommandInterrupted(f"stopped at step {outcome.progress.step}", interruption.exit_code)
-
-
-def _plainly(error: Exception, experiment: Experiment, run: str = "RUN") -> str | None:
-    """One line for what TensorFlow says at length, where there is one."""
-    if "tensorflow" not in sys.modules:
-        return None
-    from srexp.training.memory import out_of_memory
-    from srexp.training.strategy import lost_worker
-
-    return out_of_memory(error, experiment) or lost_worker(error, experiment.trainer, run)
 
 
 def _new_run(
@@ -343,7 +268,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         failure = str(error)
         raise
     except Exception as error:
-        if line := _plainly(error, training.experiment, run.id):
+        if line := plainly(error, training.experiment, run.id):
             failure = line
             raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
         failure = f"{type(error).__name__}: {error}"
