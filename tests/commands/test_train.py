@@ -258,22 +258,6 @@ def test_dry_run_says_what_and_writes_nothing(command, tmp_path) -> None:
     assert not (tmp_path / "outputs").exists()
 
 
-def test_sweep_is_one_parent_with_named_children(command, tiny, tmp_path) -> None:
-    done = command(tmp_path, "train", "-m", *tiny, "model.depth=2,3", "trainer.steps=20")
-    assert done.code == 0, done.stderr
-    assert len(done.runs) == 2
-    store = sqlite3.connect(tmp_path / "outputs" / "mlflow.db")
-    names = dict(store.execute("select name, run_uuid from runs").fetchall())
-    parent = next(uid for name, uid in names.items() if name.startswith("sweep"))
-    for name in ("depth=2", "depth=3"):
-        (value,) = store.execute(
-            "select value from tags where run_uuid=? and key='mlflow.parentRunId'", (names[name],)
-        ).fetchone()
-        assert value == parent
-    assert {"depth=2", "depth=3"} < set(names)
-    assert "job 2 of 2 (depth=3): new, " in done.stdout
-
-
 @pytest.mark.slow
 def test_failing_job_does_not_end_the_sweep(command, tiny, tmp_path) -> None:
     done = command(

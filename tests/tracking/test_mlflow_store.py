@@ -201,6 +201,7 @@ sys.exit(any(codes))
 """
 
 
+@pytest.mark.slow
 def test_eight_processes_make_a_new_store_together_and_write_at_once(tmp_path: Path) -> None:
     tests = str(Path(__file__).parents[1])
     environment = command_environment(tmp_path)
