@@ -106,6 +106,8 @@ class Sweep:
             self._note(number, run=value)
             if job.note != "was finished already":
                 self._screen.begun(number, f"{job.name}): {job.note}, {value}")
+        elif kind == "elsewhere":
+            self._note(number, run=value, note=f"as {value}")
         elif kind == "note":
             self._note(number, note=value)
         elif kind == "step":
@@ -127,7 +129,7 @@ class Sweep:
             pruned = run is not None and run.info["status"] == "PRUNED"
             self._note(number, state="pruned" if pruned else "finished", **known)
         elif "RunningElsewhere" in end.error:
-            self._note(number, state="running elsewhere", note=end.message)
+            self._note(number, state="running elsewhere")
         elif end.state == "interrupted":
             self._note(number, state="stopped", note=end.message.splitlines()[0])
         else:
@@ -245,7 +247,9 @@ class Sweep:
         for number, job in self.results.items():
             run = self._run(number) if job.state == "running elsewhere" else None
             if run is not None and run.info["status"] == "FINISHED":
-                self._note(number, state="finished", **run.info["result"])
+                self._note(
+                    number, state="finished", note="finished elsewhere", **run.info["result"]
+                )
 
     def _tell_failure(self, number: int, end: Ended) -> None:
         job = self.results[number]

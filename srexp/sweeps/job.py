@@ -33,8 +33,9 @@ class Job:
         name: What was swept: `depth=3 act=relu`.
         sweep: Name of the sweep's folder.
         parent_run_id: Of the sweep's MLflow run, or None.
-        tell: Told a kind of news and its value: `run` (its id), `note` (what became of an earlier
-            run), `step` (steps done, steps in all), `evaluated` (step, mean validation PSNR in dB).
+        tell: Told a kind of news and its value: `run` (its id), `elsewhere` (the id of a run that
+            another process trains), `note` (what became of an earlier run), `step` (steps done,
+            steps in all), `evaluated` (step, mean validation PSNR in dB).
         asked_to_stop: Why training should stop (`stopped`, `pruned`), or None.
     """
 
@@ -58,6 +59,7 @@ class Job:
             RunningElsewhere: It was not cut off.
         """
         if run.alive:
+            self.tell("elsewhere", run.id)
             raise RunningElsewhere(run.id)
         step = run.info.get("progress", {}).get("step", 0)
         self.tell("note", f"resumed at step {step}" if step else "begun anew")

@@ -174,7 +174,10 @@ def test_two_sweeps_in_one_folder_share_the_work(tmp_path: Path) -> None:
     assert {info["status"] for info in runs.values()} == {"FINISHED"}
     told = "".join(outputs)
     assert told.count(": new, ") == 4
-    assert {row["run"] for row in jobs(tmp_path)} == set(runs)
+    rows = jobs(tmp_path)  # as the one that ended last knows them
+    assert {row["run"] for row in rows} == set(runs)
+    assert {row["state"] for row in rows} == {"finished"}
+    assert all(row["gain"] == runs[row["run"]]["result"]["gain"] for row in rows)
 
 
 @pytest.mark.slow
@@ -205,6 +208,7 @@ def test_a_job_that_fails(tmp_path: Path, command: Callable[..., Any], on_error:
     """It diverges: said when it happens, and at the end, with exit code 1."""
     done = command(
         tmp_path, "train", "-m", *QUICK, "optimizer=sgd", "optimizer.learning_rate=1000,0.001",
+        "model.depth=3", "model.filters=8", "optimizer.clip_norm=null",
         "tracking=none", f"hydra.launcher.on_error={on_error}",
     )  # fmt: skip
     assert done.code == 1
