@@ -43,7 +43,13 @@ def _help() -> str:
 
 def main() -> None:
     """Run one command; the process ends with its exit code (2 for bad input)."""
-    arguments = sys.argv[1:]
+    try:
+        _main(sys.argv[1:])
+    except KeyboardInterrupt:  # before the command was ready for it
+        sys.exit(130)
+
+
+def _main(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help(), end="")
         return

@@ -202,8 +202,14 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
     console.print(f"run {run.id}\n    in {run.folder}")
     try:
         interruption.let_go()
+        with quiet_import():
+            import tensorflow  # noqa: F401
+        # From here on a signal waits for a good moment: inside TensorFlow an exception may be lost.
+        interruption.graceful = True
         session = _prepare(console, training)
         view = session.view
+        if interruption.asked:
+            raise KeyboardInterrupt
 
         def asked_to_stop() -> str | None:
             if interruption.asked:
@@ -211,7 +217,6 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
             return training.job.asked_to_stop() if training.job else None
 
         try:
-            interruption.graceful = True
             with session.display:
                 outcome = session.train(asked_to_stop)
         finally:
@@ -279,9 +284,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
 
 
 def _prepare(console: Console, training: Training) -> Any:
-    """Import TensorFlow, build the network, restore or begin, start showing it."""
-    with quiet_import():
-        import tensorflow  # noqa: F401
+    """Build the network, restore or begin, start showing it."""
     from srexp.commands.display import TrainingDisplay
     from srexp.training import devices
     from srexp.training.session import Session

@@ -44,7 +44,7 @@ def test_everything_reaches_the_disk_before_it_is_named(
          str(log), sys.executable, "-m", "srexp", "train", *quick, "trainer.steps=60",
          "tracking=none"],
         cwd=tmp_path, env=command_environment(tmp_path), capture_output=True, text=True,
-        check=False, stdin=subprocess.DEVNULL, timeout=200,
+        check=False, stdin=subprocess.DEVNULL, timeout=400,
     )  # fmt: skip
     if "ptrace" in done.stderr:
         pytest.skip(f"strace may not trace here ({done.stderr.splitlines()[0]})")

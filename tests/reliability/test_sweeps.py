@@ -85,7 +85,7 @@ def test_forkserver_killed(
     with test_sweep.start(tmp_path, *JOBS, *quick) as process:
         test_sweep.wait_for_steps(tmp_path, 2)
         os.kill(_forkserver(process.pid), signal.SIGKILL)
-        said, _ = process.communicate(timeout=200)
+        said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said
     for title, run in _by_title(tmp_path).items():
         kept.assert_same(run, uncut[title])

@@ -93,7 +93,7 @@ class Typed:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def until(self, moment: Callable[[], Any], seconds: float = 120) -> bool:
+    def until(self, moment: Callable[[], Any], seconds: float = 400) -> bool:
         """Wait for a moment; False where the command ended before it."""
         deadline = time.monotonic() + seconds
         while not moment():
@@ -119,7 +119,12 @@ class Typed:
         before = set(_names(look)) if new else set()
         return self.until(lambda: any(fits(n) and n not in before for n in _names(look)))
 
-    def wait(self, seconds: float = 120) -> int:
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it has ended, after so many seconds at most."""
+        self.process.join(seconds)
+        return self.ended
+
+    def wait(self, seconds: float = 400) -> int:
         """The exit code, as a shell gives it."""
         self.process.join(seconds)
         if not self.ended:

@@ -112,8 +112,10 @@ def losses(run: Path) -> list[float]:
     return [p["metrics"]["train/loss"] for p in points if "train/loss" in p["metrics"]]
 
 
-def arrays(run: Path, which: str = "last") -> dict[str, np.ndarray]:
-    return checkpoint.load(run / "checkpoints" / f"{which}.npz")[0]
+def arrays(run: Path, which: str = "newest") -> dict[str, np.ndarray]:
+    folder = run / "checkpoints"
+    path = checkpoint.newest(folder)[0] if which == "newest" else checkpoint.best_path(folder)
+    return checkpoint.load(path)[0]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +126,7 @@ def one_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_same_run(run: Path, one_device: Path) -> None:
     assert len(losses(one_device)) == 6
     assert losses(run) == pytest.approx(losses(one_device), rel=1e-5)
-    for which in ("last", "best"):
+    for which in ("newest", "best"):
         ours, theirs = arrays(run, which), arrays(one_device, which)
         assert ours.keys() == theirs.keys()
         for name, array in theirs.items():
