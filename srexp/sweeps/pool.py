@@ -215,10 +215,11 @@ def _died(job: _Running) -> Ended:
 
 
 def _end_at_once(running: list[_Running], watcher: Watcher) -> None:
-    for job in running:
-        if job.process.pid is not None and job.process.is_alive():
-            os.kill(job.process.pid, signal.SIGINT)
-            os.kill(job.process.pid, signal.SIGINT)
+    for _ in range(2):  # the first may only ask it to save
+        for job in running:
+            if job.process.is_alive():
+                os.kill(job.process.pid, signal.SIGINT)
+        wait([job.process.sentinel for job in running], timeout=1.0)
     deadline = time.monotonic() + _GRACE_SECONDS
     for job in running:
         job.process.join(max(0.0, deadline - time.monotonic()))
@@ -257,6 +258,8 @@ def _job_process(
         end = Ended("raised", None, str(error), _names(error), text)
     except BaseException as error:  # told to stop
         end = Ended("interrupted", None, str(error), _names(error))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # too late: how it ended must be told
     sys.stdout.flush()
     sys.stderr.flush()
     line.tell("ended", vars(end))
