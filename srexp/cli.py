@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from typing import TYPE_CHECKING, NoReturn
 
 from srexp import __version__
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 # command -> what it does; each is srexp/commands/COMMAND.py with a `main()`.
 COMMANDS = {
@@ -43,10 +48,23 @@ def _help() -> str:
 
 def main() -> None:
     """Run one command; the process ends with its exit code (2 for bad input)."""
+    asked = False
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    # Until a command has handlers of its own. What Ctrl-C raises in an import or in Hydra's
+    # composition may come out as another error. Where a shell ignores it, it stays ignored.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
     try:
         _main(sys.argv[1:])
-    except KeyboardInterrupt:  # before the command was ready for it
-        sys.exit(130)
+    except BaseException:
+        if asked:
+            sys.exit(128 + signal.SIGINT)
+        raise
 
 
 def _main(arguments: list[str]) -> None:

@@ -15,11 +15,13 @@ class Interruption:
 
     Attributes:
         asked: Whether a signal has come.
+        raised: Whether one has stopped something.
         graceful: While True the first signal only sets `asked`.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.raised = False
         self.graceful = False
         self.signal = signal.SIGINT
         self._held = False
@@ -49,6 +51,7 @@ class Interruption:
         waiting, self._waiting = self._waiting, 0
         self._held = waiting > 0
         if waiting:
+            self.raised = True
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -61,6 +64,7 @@ class Interruption:
         elif first and self.graceful:
             return
         self._held = True
+        self.raised = True
         raise KeyboardInterrupt
 
     @property

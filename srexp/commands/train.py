@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 # What MLflow gets when a second signal says that it should end now.
 _AT_ONCE_SECONDS = 5.0
+_AT_ONCE = "stopped at once"
 
 
 def main() -> None:
@@ -224,7 +225,8 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         messages.say_speed(console, outcome)
         steps = f"step {outcome.progress.step} of {training.experiment.trainer.steps}"
         go_on = f"To go on: python -m srexp train resume={run.id}"
-        if outcome.reason == "stopped":
+        stopped_late = interruption.asked and outcome.reason != "pruned"
+        if outcome.reason == "stopped" or stopped_late:
             status = "INTERRUPTED"
             raise CommandInterrupted(f"stopped at {steps}, saved. {go_on}", interruption.exit_code)
         if outcome.reason == "pruned":
@@ -254,13 +256,8 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         )
         return result.gain.mean
     except KeyboardInterrupt:
-        status, failure = "INTERRUPTED", "stopped at once"
-        kept = any(run.checkpoints.glob("*.npz"))
-        left = "the last checkpoint stands" if kept else "before the first checkpoint"
-        raise CommandInterrupted(
-            f"{failure}, {left}. To go on: python -m srexp train resume={run.id}",
-            interruption.exit_code,
-        ) from None
+        status, failure = "INTERRUPTED", _AT_ONCE
+        raise _stopped_at_once(run, interruption) from None
     except (Diverged, CheckpointError, NotFinite) as error:
         failure = str(error)
         raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
@@ -273,6 +270,9 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         failure = str(error)
         raise
     except Exception as error:
+        if interruption.raised:  # what a signal raises in TensorFlow may come out as anything
+            status, failure = "INTERRUPTED", _AT_ONCE
+            raise _stopped_at_once(run, interruption) from None
         if line := plainly(error, training.experiment, run.id):
             failure = line
             raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
@@ -281,6 +281,13 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         raise
     finally:
         _close(console, run, view, status, failure, interruption)
+
+
+def _stopped_at_once(run: RunFolder, interruption: Interruption) -> CommandInterrupted:
+    kept = any(run.checkpoints.glob("*.npz"))
+    left = "the last checkpoint stands" if kept else "before the first checkpoint"
+    go_on = f"To go on: python -m srexp train resume={run.id}"
+    return CommandInterrupted(f"{_AT_ONCE}, {left}. {go_on}", interruption.exit_code)
 
 
 def _prepare(console: Console, training: Training) -> Any:

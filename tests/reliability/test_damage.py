@@ -30,9 +30,13 @@ WHICH = {
 def stopped(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that was stopped half-way."""
     folder = tmp_path_factory.mktemp("stopped")
-    typed = Typed(folder, "train", *quick, f"trainer.steps={STEPS}", "tracking=none")
-    assert typed.until(lambda: next(folder.glob("outputs/*/checkpoints/*100.npz"), None))
+    typed = Typed(
+        folder, "train", *quick, f"trainer.steps={STEPS}", "tracking=none",
+        stops_at=r"/checkpoints/step-0000100\.npz$",
+    )  # fmt: skip
+    assert typed.until_stopped()
     typed.signal(signal.SIGTERM)
+    typed.go_on()
     assert typed.wait() == 143
     return folder
 

@@ -7,7 +7,6 @@ gets, and each is a process that can really be killed.
 
 from __future__ import annotations
 
-import fnmatch
 import multiprocessing
 import os
 import re
@@ -21,9 +20,28 @@ from typing import Any
 from tests_environment import command_environment
 
 _TICK = 0.0002
+_FILES = ("open", "os.rename", "os.remove")  # audit events whose first arguments are paths
 
 
-def _command(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+def _stop_at(path: str) -> None:
+    """Stop this process, once, as it opens, renames or removes such a file: before it is done.
+
+    A test that looked for the file would come too late on a quick machine.
+    """
+    fits = re.compile(path).search
+    waits = [True]
+
+    def see(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FILES and waits and any(fits(str(name)) for name in arguments[:2]):
+            waits.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    sys.addaudithook(see)
+
+
+def _command(
+    arguments: list[str], folder: str, environment: dict[str, str], stops_at: str | None
+) -> None:
     """The whole life of the process."""
     os.setsid()
     os.environ.clear()
@@ -36,20 +54,25 @@ def _command(arguments: list[str], folder: str, environment: dict[str, str]) -> 
     from srexp.cli import main
 
     sys.argv = ["srexp", *arguments]
+    if stops_at is not None:
+        _stop_at(stops_at)
     main()
 
 
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
 class Typed:
-    """A command that was started; `folder` is where it was typed."""
+    """A command that was started; `folder` is where it was typed.
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    Args:
+        folder: Made where it is not there.
+        arguments: The command line.
+        stops_at: The process stops (as by SIGSTOP) when it is about to open, rename or remove the
+            first file whose path has a match of this regular expression.
+        environment: Variables that it gets.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, stops_at: str | None = None, **environment: str
+    ) -> None:
         folder.mkdir(exist_ok=True, parents=True)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["srexp.commands.preload", "srexp.cli", "reliability.typed"])
@@ -57,7 +80,12 @@ class Typed:
         self.began = time.monotonic()
         self.process: Any = context.Process(
             target=_command,
-            args=(list(arguments), str(folder), command_environment(folder, **environment)),
+            args=(
+                list(arguments),
+                str(folder),
+                command_environment(folder, **environment),
+                stops_at,
+            ),
         )
         self.process.start()
 
@@ -103,21 +131,21 @@ class Typed:
             time.sleep(_TICK)
         return True
 
-    def until_name(self, folder: str, pattern: str, new: bool = False) -> bool:
-        """Wait for a file in a folder of its run: as quick a look as can be.
+    def until_stopped(self) -> bool:
+        """Wait until it stopped at its file; False where it ended before."""
+        return self.until(lambda: self._state == "T")
 
-        Args:
-            folder: Under the run's.
-            pattern: Of the file's name.
-            new: Only one that is not there yet.
-        """
-        if not self.until(lambda: next(self.folder.glob("outputs/*/run.json"), None)):
-            return False
-        run = next(self.folder.glob("outputs/*/run.json")).parent
-        look = str(run / folder)
-        fits = re.compile(fnmatch.translate(pattern)).match
-        before = set(_names(look)) if new else set()
-        return self.until(lambda: any(fits(n) and n not in before for n in _names(look)))
+    def go_on(self) -> None:
+        """After a stop."""
+        self.signal(signal.SIGCONT)
+
+    @property
+    def _state(self) -> str:
+        """As Linux says it: T is stopped."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return ""
 
     def ends_within(self, seconds: float) -> bool:
         """Whether it has ended, after so many seconds at most."""
