@@ -22,6 +22,8 @@ COMMANDS = {
     "ui": "open the MLflow UI on the store that the runs went to",
 }
 
+_MULTIRUN = ("-m", "--multirun")
+
 _HELP = """\
 srexp {version}: experiments with single-image super-resolution, measured against bicubic
 
@@ -90,8 +92,8 @@ def _main(arguments: list[str]) -> None:
 
 
 def _run(command: str, arguments: list[str]) -> None:
-    # Hydra reads sys.argv itself.
-    sys.argv = [f"srexp {command}", *arguments]
+    # Hydra reads sys.argv itself, and takes -m before the first override only.
+    sys.argv = [f"srexp {command}", *sorted(arguments, key=lambda a: a not in _MULTIRUN)]
     importlib.import_module(f"srexp.commands.{command}").main()
 
 

@@ -71,12 +71,12 @@ class Launch:
             OptionError: A job's configuration cannot work; none was started.
             CommandInterrupted: A signal came; what was trained is saved.
         """
+        warm_up(_PRELOAD)  # takes seconds, while the jobs are composed and checked
         setup_globals()
         plans = [self._plan(list(o), first_index + i) for i, o in enumerate(job_overrides)]
         experiments = _checked(plans)
         with Interruption() as interruption:
             interruption.graceful = True
-            warm_up(_PRELOAD)
             sweep = self._begin(plans, experiments[0])
             if self.on_evaluated is not None:
                 told, first = self.on_evaluated, first_index + 1
@@ -156,7 +156,9 @@ class Launch:
 
     def _call(self, plan: _Plan, sweep: Sweep) -> Call:
         job = Job(sweep.results[plan.number].name, sweep.folder.name, sweep.parent_run_id)
-        work = _HydraJob(self._context, self._task, plan.config, Singleton.get_state(), job)
+        work = _HydraJob(
+            self._context, self._task, plan.config, plan.values, Singleton.get_state(), job
+        )
         return Call(plan.number, work, sweep.log(plan.number))
 
 
@@ -177,11 +179,19 @@ class _HydraJob:
     context: HydraContext
     task: Callable[..., Any]
     config: DictConfig
+    values: dict[str, Any]
     state: Any
-    job: Any
+    job: Job
+
+    def prepare(self) -> None:
+        from srexp.training.materials import gather
+
+        setup_globals()
+        register_resolvers()
+        experiment = experiment_of(initial_run(self.values)[1])
+        self.job = replace(self.job, materials=gather(experiment))
 
     def __call__(self, tell: Any, asked_to_stop: Any) -> Any:
-
         setup_globals()
         register_resolvers()
         Singleton.set_state(self.state)

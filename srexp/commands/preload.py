@@ -6,6 +6,7 @@ GPUs: what TensorFlow has begun does not survive a fork.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 
@@ -25,3 +26,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 with quiet_import():
     for _name in _MODULES:
         importlib.import_module(_name)
+    importlib.import_module("srexp.config.registry").implementations("model")
+# A job's garbage collector would look at all of this, and each look copies the page it is on.
+gc.collect()
+gc.freeze()

@@ -27,6 +27,7 @@ from srexp.config.settings import (
 from srexp.files import remove_parts
 from srexp.options import OptionError
 from srexp.sweeps.job import Job
+from srexp.sweeps.pool import NEARLY
 from srexp.tracking.record import (
     RunFolder,
     claims,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 # What MLflow gets when a second signal says that it should end now.
 _AT_ONCE_SECONDS = 5.0
 _AT_ONCE = "stopped at once"
+# A job whose images take less lets the next one of its sweep read its own while it scores.
+_BYTES_FOR_TWO = 1 << 30
 
 
 def main() -> None:
@@ -109,8 +112,8 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             # All images are read before TensorFlow is imported: bad ones are told at once.
             from srexp.training.materials import gather
 
-            materials = gather(experiment)
             job = job or job_of_hydra()
+            materials = (job and job.materials) or gather(experiment)
             digest = config_digest(values)
             strategy = join(console, experiment, job, digest + materials.digest)
             if strategy is not None and not strategy.chief:
@@ -233,6 +236,8 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
             status = "PRUNED"
             console.print(f"stopped at {steps}: the search found it hopeless")
             return None
+        if training.job is not None and training.materials.nbytes < _BYTES_FOR_TWO:
+            training.job.tell(NEARLY, None)
         reports = session.score()
         messages.say_reports(console, run, session, reports)
         if outcome.reason == "max_minutes":

@@ -47,7 +47,8 @@ def measure(network: keras.Model, *, scale: int, upsampling: str) -> Cost:
     input_side = side if upsampling == "pre" else side // scale
     channels = network.input_shape[-1]
     spec = tf.TensorSpec((1, input_side, input_side, channels), tf.float32)
-    graph = tf.function(lambda x: network(x, training=False)).get_concrete_function(spec).graph
+    traced = tf.function(lambda x: network(x, training=False), autograph=False)
+    graph = traced.get_concrete_function(spec).graph
     total = sum(_multiply_adds(operation) for operation in graph.get_operations())
     parameters = sum(math.prod(v.shape) for v in network.trainable_variables)
     return Cost(parameters, round(total * WIDTH * HEIGHT / side**2))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srexp.tracking.record import RunFolder
+
+if TYPE_CHECKING:
+    from srexp.training.materials import Materials
 
 
 class RunningElsewhere(Exception):
@@ -37,6 +40,7 @@ class Job:
             another process trains), `note` (what became of an earlier run), `step` (steps done,
             steps in all), `evaluated` (step, mean validation PSNR in dB).
         asked_to_stop: Why training should stop (`stopped`, `pruned`), or None.
+        materials: Its images where they have been read already.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Job:
     parent_run_id: str | None = None
     tell: Callable[[str, Any], None] = _to_nobody
     asked_to_stop: Callable[[], str | None] = _go_on
+    materials: Materials | None = None
 
     def already_finished(self, run: RunFolder) -> float | None:
         """Take the result of a run that was finished before."""

@@ -4,6 +4,9 @@ The processes are forked from one that has imported what they need and done noth
 (`forkserver`), so that each is new and yet ready at once; where there is no forking they are
 started from nothing (`spawn`). A job that crashes or is killed fails alone. A job whose launcher
 is gone saves and stops.
+
+When a job says that it is `NEARLY` done, the next one of its slot is started, prepares what it
+can, and waits for its turn.
 """
 
 from __future__ import annotations
@@ -26,12 +29,19 @@ import cloudpickle
 
 from srexp.sweeps.slots import Slot
 
-# Seconds that a job has to end after it was told to stop at once.
+# News of a job that from now on leaves memory and time for the next one to prepare itself.
+NEARLY = "nearly"
+# Seconds that a job has to end after it was told to stop at once, or has said how it ended.
 _GRACE_SECONDS = 10.0
+_TURN = "your turn"
 
 
 class Work(Protocol):
-    """What a job does, given its line to the launcher."""
+    """What a job does, given its line to the launcher.
+
+    It may have a method `prepare()` for the time before its turn. That may read and compute, but
+    leave nothing behind; what it raises is ignored.
+    """
 
     def __call__(
         self, tell: Callable[[str, Any], None], asked_to_stop: Callable[[], str | None]
@@ -95,6 +105,7 @@ class _Running:
     slot: Slot
     process: Any
     connection: Connection
+    nearly: bool = False
     last: Ended | None = None
     asked: set[str] = field(default_factory=set)
 
@@ -102,10 +113,15 @@ class _Running:
         if why in self.asked:
             return
         self.asked.add(why)
+        self.tell(why)
+
+    def tell(self, word: str) -> bool:
+        """Whether it is still there to hear it."""
         try:
-            self.connection.send(why)
+            self.connection.send(word)
         except OSError:
-            pass  # it has just ended
+            return False
+        return True
 
 
 def run_jobs(
@@ -129,33 +145,97 @@ def run_jobs(
         KeyboardInterrupt: As it came; the jobs were told to stop at once, and killed if they
             did not.
     """
-    context = _context(preload)
-    waiting, free, running = deque(calls), list(slots), list[_Running]()
-    go_on = True
+    pool = _Pool(_context(preload), deque(calls), list(slots), watcher)
     try:
-        while (waiting and go_on) or running:
-            while waiting and free and go_on and not stop_asked():
-                running.append(_start(context, waiting.popleft(), free.pop(0)))
-                watcher.started(running[-1].call.number)
-            if stop_asked():
-                go_on = False
-            if not go_on:
-                for job in running:
-                    job.stop("stopped")
-            if not running:
-                break
-            ready = wait([job.connection for job in running], timeout=0.2)
-            for job in [job for job in running if job.connection in ready]:
-                if _hear(job, watcher):
-                    continue
-                job.process.join()
-                running.remove(job)
-                free.append(job.slot)
-                go_on &= watcher.ended(job.call.number, job.last or _died(job))
-            watcher.tick()
+        pool.run(stop_asked)
     except BaseException:
-        _end_at_once(running, watcher)
+        _end_at_once(pool.running, watcher)
         raise
+    finally:
+        pool.close()
+
+
+class _Pool:
+    """Attributes:
+    waiting: Not started.
+    free: Slots.
+    running: Have had their turn, and have not ended.
+    ahead: Prepare themselves, or are ready; at most one a slot.
+    leaving: Processes that have said how they ended.
+    """
+
+    def __init__(
+        self, context: Any, waiting: deque[Call], free: list[Slot], watcher: Watcher
+    ) -> None:
+        self._context = context
+        self._watcher = watcher
+        self._go_on = True
+        self.waiting = waiting
+        self.free = free
+        self.running: list[_Running] = []
+        self.ahead: list[_Running] = []
+        self.leaving: list[Any] = []
+
+    def run(self, stop_asked: Callable[[], bool]) -> None:
+        """Until all jobs have ended, or no more are to be started and the running ones have."""
+        while True:
+            self._go_on &= not stop_asked()
+            if self._go_on:
+                self._fill()
+            else:
+                for job in self.running:
+                    job.stop("stopped")
+            if not self.running:
+                return
+            ready = wait([job.connection for job in self.running], timeout=0.2)
+            for job in [job for job in self.running if job.connection in ready]:
+                self._hear(job)
+            self._watcher.tick()
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        for job in self.ahead:
+            job.process.kill()
+            job.process.join()
+        for process in self.leaving:
+            process.join(_GRACE_SECONDS)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _fill(self) -> None:
+        for slot in list(self.free):
+            job = self._take(slot)
+            if job is not None:
+                self.free.remove(slot)
+                self.running.append(job)
+                self._watcher.started(job.call.number)
+
+    def _take(self, slot: Slot) -> _Running | None:
+        for job in [job for job in self.ahead if job.slot is slot]:
+            self.ahead.remove(job)
+            if job.tell(_TURN):
+                return job
+            self.waiting.appendleft(job.call)  # it was killed
+        return _start(self._context, self.waiting.popleft(), slot) if self.waiting else None
+
+    def _hear(self, job: _Running) -> None:
+        if _hear(job, self._watcher):
+            prepares = any(other.slot is job.slot for other in self.ahead)
+            if job.nearly and self._go_on and self.waiting and not prepares:
+                job.nearly = False
+                self.ahead.append(
+                    _start(self._context, self.waiting.popleft(), job.slot, ahead=True)
+                )
+            # The memory of a GPU is free only when the process is gone.
+            if job.last is None or job.slot.gpu is not None:
+                return
+            self.leaving.append(job.process)
+        else:
+            job.process.join()
+        self.running.remove(job)
+        self.free.append(job.slot)
+        self._go_on &= self._watcher.ended(job.call.number, job.last or _died(job))
 
 
 def warm_up(preload: Sequence[str]) -> None:
@@ -175,7 +255,7 @@ def _context(preload: Sequence[str]) -> Any:
     return context
 
 
-def _start(context: Any, call: Call, slot: Slot) -> _Running:
+def _start(context: Any, call: Call, slot: Slot, *, ahead: bool = False) -> _Running:
     ours, theirs = context.Pipe()
     environment = dict(os.environ)
     if slot.gpu is not None:
@@ -183,7 +263,7 @@ def _start(context: Any, call: Call, slot: Slot) -> _Running:
     work = cloudpickle.dumps(call.work)
     # Not a daemon: a data pipeline may want processes of its own.
     process = context.Process(
-        target=_job_process, args=(theirs, work, environment, slot.cores, str(call.log))
+        target=_job_process, args=(theirs, work, environment, slot.cores, str(call.log), ahead)
     )
     process.start()
     theirs.close()
@@ -198,6 +278,9 @@ def _hear(job: _Running, watcher: Watcher) -> bool:
         return False
     if kind == "ended":
         job.last = Ended(**value)
+        return True
+    if kind == NEARLY:
+        job.nearly = True
         return True
     why = watcher.told(job.call.number, kind, value)
     if why is not None:
@@ -237,8 +320,9 @@ def _job_process(
     environment: dict[str, str],
     cores: tuple[int, ...],
     log: str,
+    ahead: bool,
 ) -> None:
-    """The whole life of a job's process."""
+    """The whole life of a job's process; one that was started ahead waits for its turn."""
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C goes to the launcher, which tells the jobs
     os.environ.clear()
@@ -251,7 +335,10 @@ def _job_process(
     os.close(file)
     line = _Line(connection)
     try:
-        end = Ended("returned", cloudpickle.loads(work)(line.tell, line.asked_to_stop))
+        job = cloudpickle.loads(work)
+        if ahead and not line.wait_for_turn(getattr(job, "prepare", None)):
+            return
+        end = Ended("returned", job(line.tell, line.asked_to_stop))
     except (Exception, SystemExit) as error:
         text = traceback.format_exc()
         sys.stderr.write(text)
@@ -283,6 +370,18 @@ class _Line:
                 self._connection.send((kind, value))
             except OSError:
                 pass  # the launcher is gone: `asked_to_stop` says so
+
+    def wait_for_turn(self, prepare: Callable[[], None] | None) -> bool:
+        """False when it will not come: the launcher is gone."""
+        try:
+            if prepare is not None:
+                prepare()
+        except Exception:
+            pass  # the job itself will meet it
+        try:
+            return bool(self._connection.recv() == _TURN)
+        except (OSError, EOFError):
+            return False
 
     def asked_to_stop(self) -> str | None:
         if self._why is None:

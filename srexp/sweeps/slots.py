@@ -18,7 +18,7 @@ class Slot:
 
     Attributes:
         cores: Numbers of CPU cores; empty for all.
-        gpu: Of one GPU, as CUDA_VISIBLE_DEVICES takes it; None for what the environment says.
+        gpu: Of one GPU, or several, as CUDA_VISIBLE_DEVICES takes them; None where there is none.
     """
 
     cores: tuple[int, ...] = ()
@@ -40,10 +40,11 @@ def slots(n_jobs: int | None, gpus: Sequence[str | int] | None) -> list[Slot]:
     visible = [str(gpu) for gpu in gpus] if gpus is not None else visible_gpus()
     count = n_jobs or max(1, len(visible))
     cores = _shares(available_cores(), count)
-    return [
-        Slot(cores[i], visible[i % len(visible)] if visible and count > 1 else None)
-        for i in range(count)
-    ]
+    if not visible:
+        return [Slot(cores[i]) for i in range(count)]
+    if count == 1:
+        return [Slot(cores[0], ",".join(visible))]
+    return [Slot(cores[i], visible[i % len(visible)]) for i in range(count)]
 
 
 def available_cores() -> list[int]:

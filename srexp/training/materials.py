@@ -11,6 +11,7 @@ from srexp.evaluation.scoring import Task
 from srexp.models.upscaler import Upscaler, to_network_channels
 from srexp.protocol import digest
 from srexp.training.experiment import Experiment
+from srexp.training.memory import keep_freed_memory
 
 # Raised when the same configuration and images come to give other results.
 RESULTS_VERSION = 1
@@ -37,6 +38,14 @@ class Materials:
         """Of the content of the training and validation images: what decides the weights."""
         return digest([self.train.digest, self.validation[0].images.digest])
 
+    @property
+    def nbytes(self) -> int:
+        """Of the images that are kept in memory."""
+        tasks = {id(task.images): task.images for task in (*self.validation, *self.benchmarks)}
+        sets = [self.train, *tasks.values()]
+        pairs = sum(pair.hr.nbytes + pair.inputs.nbytes for pair in self.sampler.pairs)
+        return pairs + sum(image.nbytes for s in sets for image in s.images.values())
+
     def identity(self, config_digest: str) -> str:
         """Equal for runs that give the same weights and the same scores.
 
@@ -53,6 +62,7 @@ def gather(experiment: Experiment) -> Materials:
     Raises:
         DataError: Missing, unreadable or too small images; validation images in a benchmark.
     """
+    keep_freed_memory()
     train, val = experiment.data.load()
     sets = {name: option.load(name) for name, option in experiment.benchmark.items()}
     remarks = [remark for images in (train, val, *sets.values()) for remark in images.remarks]

@@ -1,10 +1,25 @@
-"""What to turn where memory does not suffice."""
+"""Memory: what freeing it costs, and what to turn where it does not suffice."""
 
 from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from srexp.training.experiment import Experiment
+
+# glibc's bound is 32 MiB.
+_KEPT_BYTES = 31 << 20
+
+
+def keep_freed_memory() -> None:
+    """Have arrays of up to 31 MiB made from memory that others have left.
+
+    glibc takes an array of more than 128 KiB from the system and gives it back when it is freed,
+    so that each new image is first zeroed page by page. It raises that limit to the size of what
+    is freed, hence one large array at the start (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
 
 
 def out_of_memory(error: BaseException, experiment: Experiment) -> str | None:

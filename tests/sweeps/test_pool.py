@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests_environment import command_environment
 
-from srexp.sweeps.pool import Call, Ended, run_jobs
+from srexp.sweeps.pool import NEARLY, Call, Ended, run_jobs
 from srexp.sweeps.slots import Slot, available_cores
 
 PRELOAD = ("srexp.commands.preload",)
@@ -200,6 +200,80 @@ def test_the_first_failure_can_end_all(tmp_path: Path) -> None:
     assert watcher.ends[1].value == "stopped"
     assert watcher.ends[2].message == "no"
     assert 3 not in watcher.ends
+
+
+class TwoParts:
+    """Work that notes when it prepared and when it had its turn."""
+
+    def __init__(self, folder: Path, name: str, *, prepared: Callable[[], None] = int) -> None:
+        self.folder, self.name, self.prepared = folder, name, prepared
+        self.ready = False
+
+    def prepare(self) -> None:
+        (self.folder / f"{self.name}.prepared").write_text(str(os.getpid()))
+        self.prepared()
+        self.ready = True
+
+    def __call__(self, tell: Tell, asked: Asked) -> Any:
+        (self.folder / f"{self.name}.began").touch()
+        return self.ready, os.getpid()
+
+
+def first_of_two(folder: Path, wait_for: str, then: Callable[[], Any] = int) -> Any:
+    """Work that is nearly done, and ends when the next one has prepared itself."""
+
+    def work(tell: Tell, asked: Asked) -> Any:
+        tell(NEARLY, None)
+        _wait_for(folder / wait_for)
+        began = (folder / "next.began").exists()
+        then()
+        return began
+
+    return work
+
+
+def test_the_next_job_prepares_itself_and_waits_for_its_turn(tmp_path: Path) -> None:
+    watcher = run(tmp_path, [first_of_two(tmp_path, "next.prepared"), TwoParts(tmp_path, "next")])
+    assert watcher.order == [("started", 1), ("ended", 1), ("started", 2), ("ended", 2)]
+    assert watcher.ends[1].value is False
+    ready, pid = watcher.ends[2].value
+    assert ready
+    assert pid == int((tmp_path / "next.prepared").read_text())
+
+
+def test_what_goes_wrong_while_preparing_is_for_the_job_to_meet(tmp_path: Path) -> None:
+    def broken() -> None:
+        raise OSError("not now")
+
+    second = TwoParts(tmp_path, "next", prepared=broken)
+    ends = run(tmp_path, [first_of_two(tmp_path, "next.prepared"), second]).ends
+    assert ends[2].value[0] is False
+
+
+def test_a_job_that_is_killed_while_preparing_is_started_again(tmp_path: Path) -> None:
+    def killed() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    second = TwoParts(tmp_path, "next", prepared=killed)
+    watcher = run(
+        tmp_path, [first_of_two(tmp_path, "next.prepared", lambda: time.sleep(0.2)), second]
+    )
+    assert watcher.order == [("started", 1), ("ended", 1), ("started", 2), ("ended", 2)]
+    ready, pid = watcher.ends[2].value
+    assert not ready
+    assert pid != int((tmp_path / "next.prepared").read_text())
+
+
+def test_a_job_that_has_prepared_itself_never_begins_once_all_is_to_end(tmp_path: Path) -> None:
+    watcher = Watcher()
+    watcher.stop_after = 1
+    works = [first_of_two(tmp_path, "next.prepared"), TwoParts(tmp_path, "next")]
+    run(tmp_path, works, watcher=watcher)
+    assert watcher.order == [("started", 1), ("ended", 1)]
+    assert not (tmp_path / "next.began").exists()
+    pid = int((tmp_path / "next.prepared").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_job_whose_launcher_is_killed_saves_and_stops(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_one_job_a_gpu(machine: pytest.MonkeyPatch) -> None:
     assert [slot.gpu for slot in slots(3, None)] == ["2", "GPU-5a", "2"]
     assert [slot.gpu for slot in slots(2, [1, 0])] == ["1", "0"]
     # One job alone keeps all that there are, for trainer.strategy=mirrored.
-    assert slots(1, None) == [Slot()]
+    assert slots(1, None) == [Slot(gpu="2,GPU-5a")]
 
 
 def test_gpus_as_the_driver_lists_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
