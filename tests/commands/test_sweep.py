@@ -268,3 +268,41 @@ def test_a_search_stops_what_is_hopeless_and_goes_on_when_typed_again(
     shares = study["importances"]
     assert shares["optimizer.learning_rate"] > shares["seed"]
     assert study["best"]["params"]["optimizer.learning_rate"] == "0.001"
+
+
+@pytest.mark.slow
+def test_a_run_that_was_trained_on_is_no_longer_that_job(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    """Twice the steps are another result: the sweep trains its own 20 steps."""
+    assert command(tmp_path, "train", *QUICK).code == 0
+    assert command(tmp_path, "train", "resume=latest", "trainer.steps=40").code == 0
+    (longer,) = infos(tmp_path)
+    done = command(tmp_path, "train", "-m", *QUICK, "seed=0")
+    assert done.code == 0, done.stderr
+    (row,) = jobs(tmp_path)
+    assert (row["state"], row["note"]) == ("finished", "new")
+    assert row["run"] != longer
+    assert {run: info["progress"]["step"] for run, info in infos(tmp_path).items()} == {
+        longer: 40,
+        row["run"]: 20,
+    }
+
+
+@pytest.mark.slow
+def test_what_its_time_ended_goes_on_once_there_is_no_limit(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    arguments = ("train", "-m", *QUICK, "trainer.steps=200", "seed=0")
+    for note in ("new", "was finished already"):
+        done = command(tmp_path, *arguments, "trainer.max_minutes=0.0001")
+        assert done.code == 0, done.stderr
+        ((run, info),) = infos(tmp_path).items()
+        assert (info["status"], info["ended"]) == ("FINISHED", "max_minutes")
+        assert 0 < info["progress"]["step"] < 200
+        assert note in done.stdout
+    done = command(tmp_path, *arguments)
+    assert done.code == 0, done.stderr
+    assert list(infos(tmp_path)) == [run]
+    assert infos(tmp_path)[run]["ended"] == "done"
+    assert infos(tmp_path)[run]["progress"]["step"] == 200
