@@ -230,7 +230,7 @@ class _Pool:
             # The memory of a GPU is free only when the process is gone.
             if job.last is None or job.slot.gpu is not None:
                 return
-            self.leaving.append(job.process)
+            self.leaving = [p for p in (*self.leaving, job.process) if p.is_alive()]
         else:
             job.process.join()
         self.running.remove(job)
