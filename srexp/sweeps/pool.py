@@ -335,21 +335,34 @@ def _job_process(
     os.close(file)
     line = _Line(connection)
     try:
+        end = _outcome(line, work, ahead)
+        _be_deaf()
+    except BaseException as error:  # told to stop, or told again while it said so
+        _be_deaf()
+        end = Ended("interrupted", None, str(error), _names(error))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if end is not None:
+        line.tell("ended", vars(end))
+
+
+def _outcome(line: _Line, work: bytes, ahead: bool) -> Ended | None:
+    """What came of the work; None where its turn never came."""
+    try:
         job = cloudpickle.loads(work)
         if ahead and not line.wait_for_turn(getattr(job, "prepare", None)):
-            return
-        end = Ended("returned", job(line.tell, line.asked_to_stop))
+            return None
+        return Ended("returned", job(line.tell, line.asked_to_stop))
     except (Exception, SystemExit) as error:
         text = traceback.format_exc()
         sys.stderr.write(text)
-        end = Ended("raised", None, str(error), _names(error), text)
-    except BaseException as error:  # told to stop
-        end = Ended("interrupted", None, str(error), _names(error))
+        return Ended("raised", None, str(error), _names(error), text)
+
+
+def _be_deaf() -> None:
+    """To signals, from now on: how it ended must be told."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # too late: how it ended must be told
-    sys.stdout.flush()
-    sys.stderr.flush()
-    line.tell("ended", vars(end))
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _names(error: BaseException) -> tuple[str, ...]:

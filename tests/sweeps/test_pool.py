@@ -322,13 +322,13 @@ def test_told_twice_to_stop_jobs_end_at_once(tmp_path: Path) -> None:
     class Impatient(Watcher):
         def tick(self) -> None:
             if self.news:
+                self.since = time.monotonic()
                 raise KeyboardInterrupt
 
     watcher = Impatient()
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, [deaf, deaf], watcher=watcher)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - watcher.since < 30
     assert watcher.ends[1].state == "interrupted"
     assert watcher.ends[1].error[0] == "KeyboardInterrupt"
     assert 2 not in watcher.ends
