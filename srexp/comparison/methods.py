@@ -9,8 +9,7 @@ from typing import Any
 
 from srexp.comparison.results import RunResults
 from srexp.config.effect import has_effect
-from srexp.options import flatten
-from srexp.protocol import digest
+from srexp.options import OptionError, flatten
 
 # A longer name than this says less than the run's own.
 _LONGEST = 48
@@ -47,7 +46,7 @@ def group(results: Sequence[RunResults]) -> tuple[list[Method], list[str]]:
     distinct: dict[str, dict[str, Any]] = {}
     remarks = []
     for result, config, whole in zip(results, configs, stored, strict=True):
-        same = digest([config, result.run.info.get("images_digest")], digits=32)
+        same = json.dumps([config, result.run.info.get("images_digest")], sort_keys=True)
         distinct.setdefault(same, config)
         seeds = groups.setdefault(same, {})
         first = seeds.setdefault(int(whole.get("seed", 0)), result)
@@ -67,9 +66,7 @@ def group(results: Sequence[RunResults]) -> tuple[list[Method], list[str]]:
 def _comparable(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What can set methods apart, flat."""
     if _of_several_versions(configs):
-        from srexp.config.settings import with_additions  # OmegaConf: a fifth of a second
-
-        configs = [with_additions(config) for config in configs]
+        configs = [_with_additions(config) for config in configs]
     return [
         {
             key: value
@@ -78,6 +75,15 @@ def _comparable(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for config in configs
     ]
+
+
+def _with_additions(config: dict[str, Any]) -> dict[str, Any]:
+    from srexp.config.settings import with_additions  # OmegaConf: a fifth of a second
+
+    try:
+        return with_additions(config)
+    except OptionError:  # of a package that is not here
+        return config
 
 
 def _of_several_versions(configs: list[dict[str, Any]]) -> bool:

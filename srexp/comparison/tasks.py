@@ -47,19 +47,21 @@ def common_tasks(
         if (not benchmarks or task.images in benchmarks)
         and (not protocols or task.protocol in protocols)
     )
-    shared, left_out = [], []
+    shared, left_out = [], {}
     for name in names:
         tasks = [[t for t in result.evaluations if t.name == name] for result in results]
         common = [task for task in tasks[0] if all(task in others for others in tasks)]
         shared += common
         if not common:
-            left_out.append(_why_not(name, results, tasks))
-    if not shared:
-        raise RunError(_why_nothing(results, list(names), left_out, benchmarks, protocols))
+            left_out[name] = _why_not(name, results, tasks)
+    # Of the validation images nothing is said where there is anything else.
     tested = [task for task in shared if task.images != VALIDATION]
-    return (shared if benchmarks or not tested else tested), [
-        line for line in left_out if benchmarks or not line.startswith(f"{VALIDATION}_x")
-    ]
+    reasons = [why for name, why in left_out.items() if not name.startswith(f"{VALIDATION}_x")]
+    if benchmarks or not reasons:
+        reasons = list(left_out.values())
+    if not shared:
+        raise RunError(_why_nothing(results, list(names), reasons, benchmarks, protocols))
+    return (shared if benchmarks or not tested else tested), reasons
 
 
 def _check_known(what: str, wanted: Iterable[str], known: set[str]) -> None:
@@ -76,7 +78,7 @@ def _check_known(what: str, wanted: Iterable[str], known: set[str]) -> None:
 def _why_nothing(
     results: Sequence[RunResults],
     names: Sequence[str],
-    left_out: Sequence[str],
+    reasons: Sequence[str],
     benchmarks: Sequence[str],
     protocols: Sequence[str],
 ) -> str:
@@ -91,17 +93,20 @@ def _why_nothing(
     if len(scales) > 1 and all(len(ids) < len(results) for ids in scales.values()):
         listed = "; ".join(f"x{scale}: {_few(ids)}" for scale, ids in sorted(scales.items()))
         return f"runs of different scales cannot be compared ({listed})"
-    return "these runs have no scores in common: " + "; ".join(left_out)
+    return "these runs have no scores in common: " + "; ".join(reasons)
 
 
 def _why_not(name: str, results: Sequence[RunResults], tasks: Sequence[Sequence[TaskKey]]) -> str:
     """Why a task cannot be compared: runs without it, or numbers of different experiments."""
     without = [r.run.id for r, found in zip(results, tasks, strict=True) if not found]
     if without:
-        images, protocol = name.rsplit("/", 1)
-        return (
-            f"{name}: not scored by {_few(without)} (python -m srexp evaluate "
-            f"run={without[0]} benchmark={images.rsplit('_x', 1)[0]} protocol={protocol})"
+        task = next(task for found in tasks for task in found)
+        command = (
+            f" (python -m srexp evaluate run={without[0]} benchmark={task.images} "
+            f"protocol={task.protocol})"
+        )
+        return f"{name}: not scored by {_few(without)}" + (
+            "" if task.images == VALIDATION else command
         )
     first, task = results[0], tasks[0][0]
     for other, found in zip(results, tasks, strict=True):
@@ -121,7 +126,7 @@ def _difference(first: RunResults, task: TaskKey, other: RunResults, their_task:
     configs = [_config(result) for result in (first, other)]
     for part in (f"protocol.{task.protocol}.", "degradation."):
         options = [{k: v for k, v in c.items() if k.startswith(part)} for c in configs]
-        for key in options[0].keys() | options[1].keys():
+        for key in sorted(options[0].keys() | options[1].keys()):
             a, b = (option.get(key) for option in options)
             if a != b:
                 return f"{key} differs, {a} and {b}"
