@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands.exit import fail
-from srexp.comparison.results import read_run
+from srexp.comparison.results import Results, RunResults, read_files, read_run
 from srexp.comparison.tasks import common_tasks
 from srexp.files import write_atomically
 from srexp.tracking.record import RunError, RunFolder, find_runs, runs
@@ -32,6 +32,7 @@ _EXAMPLES = """\
   srexp compare outputs/2026-*                       run folders
   srexp compare RUN RUN --metric ssim                two runs, by SSIM
   srexp compare --sweep latest --format markdown     all finished runs of the newest sweep
+  srexp compare RUN outputs/evaluations/set5_x2/y_paper/lanczos_*.csv
   srexp compare RUN RUN --format latex -o table.tex
 """
 
@@ -53,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("wanted", metavar="RUN", nargs="*", help="id, folder, start of an id, or latest")
+    add("wanted", metavar="RUN", nargs="*", help="id, folder, start of an id, or latest; or "
+        "FILE.csv, what `srexp evaluate` wrote of a resampler or another program")  # fmt: skip
     add("--sweep", help="the finished runs of this sweep too (its folder, a part of it, or latest)")
     add("--benchmark", action="append", default=[], help="only on this one; may be repeated "
         "(default: all but val, which chose the weights)")  # fmt: skip
@@ -76,7 +78,8 @@ def compare(given: argparse.Namespace) -> None:
     Raises:
         RunError: Runs that cannot be found, read or compared, in one line.
     """
-    results = [read_run(run) for run in _chosen(given)]
+    results: list[Results] = [read_run(run) for run in _chosen(given)]
+    results += read_files([Path(name) for name in given.wanted if _is_table(name)])
     tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
     # NumPy: only once there is something to compute.
     from srexp.comparison.methods import group
@@ -84,19 +87,25 @@ def compare(given: argparse.Namespace) -> None:
 
     methods, repeated = group(results)
     tables = [make_table(task, methods, given.metric) for task in tasks]
-    unfinished = [
-        f"{result.run.id} is {result.run.info['status']}"
-        for result in results
-        if result.run.info["status"] != "FINISHED"
-    ]
-    faults = [fault for result in results for fault in result.faults]
-    _write(given, tables, [*remarks, *repeated, *unfinished, *faults])
+    _write(given, tables, [*remarks, *repeated, *_about_runs(results)])
+
+
+def _about_runs(results: list[Results]) -> list[str]:
+    trained = [result for result in results if isinstance(result, RunResults)]
+    states = [(result.name, result.run.info["status"]) for result in trained]
+    unfinished = [f"{name} is {status}" for name, status in states if status != "FINISHED"]
+    return unfinished + [fault for result in trained for fault in result.faults]
+
+
+def _is_table(name: str) -> bool:
+    return name.endswith(".csv")
 
 
 def _chosen(given: argparse.Namespace) -> list[RunFolder]:
     if not given.wanted and given.sweep is None:
         raise RunError("compare: name the runs to compare, or a sweep with --sweep")
-    found = find_runs(given.wanted, given.output_dir)
+    wanted = [name for name in given.wanted if not _is_table(name)]
+    found = find_runs(wanted, given.output_dir) if wanted else []
     if given.sweep is not None:
         found += _of_sweep(given.sweep, given.output_dir)
     return list({run.folder.resolve(): run for run in found}.values())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from srexp.comparison.results import RunResults
+from srexp.comparison.results import Evaluation, FileResults, Results, RunResults, TaskKey
 from srexp.config.effect import has_effect
 from srexp.options import OptionError, flatten
 
@@ -22,17 +22,26 @@ class Method:
 
     Attributes:
         name: What sets it apart from the others: `depth=5 act=relu`; or the run's id.
-        replicates: Its runs, which differ in seed alone, by seed.
+        replicates: Its runs, which differ in seed alone, by seed; none of a method that was read
+            from files.
         seeds: Theirs.
+        files: Of such a method.
     """
 
     name: str
     replicates: tuple[RunResults, ...]
     seeds: tuple[int, ...]
+    files: FileResults | None = None
+
+    def evaluations(self, task: TaskKey) -> list[Evaluation]:
+        """One a replicate."""
+        if self.files is not None:
+            return [self.files.evaluations[task]]
+        return [results.evaluations[task] for results in self.replicates]
 
 
-def group(results: Sequence[RunResults]) -> tuple[list[Method], list[str]]:
-    """Runs as methods, in the order in which they are first named, and remarks.
+def group(all_results: Sequence[Results]) -> tuple[list[Method], list[str]]:
+    """Runs as methods, in the order in which they are first named, and remarks; files last.
 
     Replicates agree in every key that has an effect but the seed, in the content of the training
     and validation images, and in what their weights started from. Benchmarks do not matter.
@@ -40,7 +49,9 @@ def group(results: Sequence[RunResults]) -> tuple[list[Method], list[str]]:
     Raises:
         RunError: A run's configuration cannot be read.
     """
-    stored = [results.run.config for results in results]
+    results = [one for one in all_results if isinstance(one, RunResults)]
+    files = [one for one in all_results if isinstance(one, FileResults)]
+    stored = [one.run.config for one in results]
     configs = _comparable(stored)
     groups: dict[str, dict[int, RunResults]] = {}
     distinct: dict[str, dict[str, Any]] = {}
@@ -57,10 +68,11 @@ def group(results: Sequence[RunResults]) -> tuple[list[Method], list[str]]:
             )
     ordered = [dict(sorted(seeds.items())) for seeds in groups.values()]
     names = _names(list(distinct.values()), [list(seeds.values()) for seeds in ordered])
-    return [
+    methods = [
         Method(name, tuple(seeds.values()), tuple(seeds))
         for name, seeds in zip(names, ordered, strict=True)
-    ], remarks
+    ]
+    return methods + [Method(one.name, (), (), one) for one in files], remarks
 
 
 def _comparable(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -166,12 +166,10 @@ def notes(table: TaskTable) -> list[str]:
                 "intervals and p are over images; where a method has one seed, another seed of it "
                 "may score otherwise"
             )
-    kinds = {row.weights for row in table.rows if row.method is not None}
-    if len(kinds) > 1:
-        lines.append(
-            "weights are not of one kind: "
-            + "; ".join(f"{row.name}: {row.weights}" for row in table.rows if row.method)
-        )
+    trained = [row for row in table.rows if row.method is not None and row.method.replicates]
+    if len({row.weights for row in trained}) > 1:
+        kinds = "; ".join(f"{row.name}: {row.weights}" for row in trained)
+        lines.append(f"weights are not of one kind: {kinds}")
     return lines
 
 
@@ -232,7 +230,7 @@ def _methods(table: TaskTable) -> _Grid:
             ]
         if several:
             cells += [
-                str(len(row.method.seeds)) if row.method else NONE,
+                str(len(row.method.seeds)) if row.method and row.method.seeds else NONE,
                 _number(row.seed_spread, _digits(table)),
                 _plus_minus(row.over_seeds, table),
             ]

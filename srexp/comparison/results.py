@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,14 +103,37 @@ class RunResults:
     evaluations: dict[TaskKey, Evaluation]
     faults: list[str]
 
+    @property
+    def name(self) -> str:
+        """The run's id."""
+        return self.run.id
+
+
+@dataclass(frozen=True)
+class FileResults:
+    """Tables of what is no run: of a resampler, or of images that another program made.
+
+    Attributes:
+        name: The method's, as the tables have it.
+        evaluations: Its tables.
+    """
+
+    name: str
+    evaluations: dict[TaskKey, Evaluation]
+
+
+Results = RunResults | FileResults
+
 
 def read_run(run: RunFolder) -> RunResults:
     """The newest whole evaluation of each task of a run.
 
     The final scores of a training and those of a later `srexp evaluate` count alike; the curve's
-    points (`step-*.csv`) do not.
+    points (`step-*.csv`) do not. What a self-ensemble scored (`deconv+`) counts where there is
+    nothing else.
     """
     found: dict[TaskKey, Evaluation] = {}
+    ensembles: dict[TaskKey, Evaluation] = {}
     faults = []
     for path in _newest_first(run):
         try:
@@ -119,9 +142,30 @@ def read_run(run: RunFolder) -> RunResults:
         except RunError as error:
             faults.append(str(error))
             continue
-        found.setdefault(evaluation.task, evaluation)
+        kept = ensembles if evaluation.method.endswith("+") else found
+        kept.setdefault(evaluation.task, evaluation)
+    found = ensembles | found
     order = sorted(found, key=lambda task: (task.images, task.scale, task.protocol, task.digest))
     return RunResults(run, {task: found[task] for task in order}, faults)
+
+
+def read_files(paths: Sequence[Path]) -> list[FileResults]:
+    """Per-image tables by method, in the order in which the methods are first named.
+
+    Raises:
+        RunError: One cannot be read, is cut short or was altered; two of one method and task.
+    """
+    found: dict[str, dict[TaskKey, Evaluation]] = {}
+    for path in dict.fromkeys(paths):
+        evaluation = read_evaluation(path)
+        tables = found.setdefault(evaluation.method, {})
+        other = tables.setdefault(evaluation.task, evaluation)
+        if other is not evaluation:
+            raise RunError(
+                f"{path} and {other.path} are both of {evaluation.method} on "
+                f"{evaluation.task.name}: name one of them"
+            )
+    return [FileResults(name, tables) for name, tables in found.items()]
 
 
 def read_evaluation(path: Path) -> Evaluation:

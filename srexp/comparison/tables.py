@@ -103,7 +103,7 @@ def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> Task
     Raises:
         RunError: Tables of the same digest that do not agree in their images or in bicubic.
     """
-    evaluations = [[run.evaluations[task] for run in method.replicates] for method in methods]
+    evaluations = [method.evaluations(task) for method in methods]
     first = evaluations[0][0]
     rows = [[_aligned(table, first) for table in tables] for tables in evaluations]
     infinite = _infinite(rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from srexp.comparison.results import Evaluation, RunResults, TaskKey
+from srexp.comparison.results import Evaluation, Results, RunResults, TaskKey
 from srexp.options import flatten
 from srexp.tracking.record import RunError
 
@@ -15,7 +15,7 @@ VALIDATION = "val"
 
 
 def common_tasks(
-    results: Sequence[RunResults],
+    results: Sequence[Results],
     benchmarks: Sequence[str] = (),
     protocols: Sequence[str] = (),
 ) -> tuple[list[TaskKey], list[str]]:
@@ -32,11 +32,11 @@ def common_tasks(
         RunError: There is none, and why.
     """
     for result in results:
-        if not result.evaluations:
+        if isinstance(result, RunResults) and not result.evaluations:
             why = f"; {result.faults[0]}" if result.faults else ""
             raise RunError(
-                f"run {result.run.id}: has no scores, it is {result.run.info['status']}{why}; "
-                f"to score it: python -m srexp evaluate run={result.run.id}"
+                f"run {result.name}: has no scores, it is {result.run.info['status']}{why}; "
+                f"to score it: python -m srexp evaluate run={result.name}"
             )
     every = [task for result in results for task in result.evaluations]
     _check_known("benchmark", benchmarks, {task.images for task in every})
@@ -76,7 +76,7 @@ def _check_known(what: str, wanted: Iterable[str], known: set[str]) -> None:
 
 
 def _why_nothing(
-    results: Sequence[RunResults],
+    results: Sequence[Results],
     names: Sequence[str],
     reasons: Sequence[str],
     benchmarks: Sequence[str],
@@ -89,34 +89,35 @@ def _why_nothing(
     scales: dict[int, list[str]] = {}
     for result in results:
         for scale in sorted({task.scale for task in result.evaluations}):
-            scales.setdefault(scale, []).append(result.run.id)
+            scales.setdefault(scale, []).append(result.name)
     if len(scales) > 1 and all(len(ids) < len(results) for ids in scales.values()):
         listed = "; ".join(f"x{scale}: {_few(ids)}" for scale, ids in sorted(scales.items()))
         return f"runs of different scales cannot be compared ({listed})"
     return "these runs have no scores in common: " + "; ".join(reasons)
 
 
-def _why_not(name: str, results: Sequence[RunResults], tasks: Sequence[Sequence[TaskKey]]) -> str:
+def _why_not(name: str, results: Sequence[Results], tasks: Sequence[Sequence[TaskKey]]) -> str:
     """Why a task cannot be compared: runs without it, or numbers of different experiments."""
-    without = [r.run.id for r, found in zip(results, tasks, strict=True) if not found]
+    without = [r.name for r, found in zip(results, tasks, strict=True) if not found]
     if without:
         task = next(task for found in tasks for task in found)
-        command = (
-            f" (python -m srexp evaluate run={without[0]} benchmark={task.images} "
-            f"protocol={task.protocol})"
-        )
-        return f"{name}: not scored by {_few(without)}" + (
-            "" if task.images == VALIDATION else command
-        )
+        runs = [r.name for r in results if r.name in without and isinstance(r, RunResults)]
+        command = ""
+        if runs and task.images != VALIDATION:
+            command = (
+                f" (python -m srexp evaluate run={runs[0]} benchmark={task.images} "
+                f"protocol={task.protocol})"
+            )
+        return f"{name}: not scored by {_few(without)}{command}"
     first, task = results[0], tasks[0][0]
     for other, found in zip(results, tasks, strict=True):
         if task not in found:
             reason = _difference(first, task, other, found[0])
-            return f"{name}: {reason} ({first.run.id}, {other.run.id})"
+            return f"{name}: {reason} ({first.name}, {other.name})"
     return f"{name}: no two tables of all runs belong together"
 
 
-def _difference(first: RunResults, task: TaskKey, other: RunResults, their_task: TaskKey) -> str:
+def _difference(first: Results, task: TaskKey, other: Results, their_task: TaskKey) -> str:
     """What sets two digests apart: degradation, images or protocol."""
     if task.degradation != their_task.degradation:
         return f"the degradations differ, {task.degradation} and {their_task.degradation}"
@@ -126,7 +127,7 @@ def _difference(first: RunResults, task: TaskKey, other: RunResults, their_task:
     configs = [_config(result) for result in (first, other)]
     for part in (f"protocol.{task.protocol}.", "degradation."):
         options = [{k: v for k, v in c.items() if k.startswith(part)} for c in configs]
-        for key in sorted(options[0].keys() | options[1].keys()):
+        for key in sorted(options[0].keys() & options[1].keys()):
             a, b = (option.get(key) for option in options)
             if a != b:
                 return f"{key} differs, {a} and {b}"
@@ -138,9 +139,9 @@ def _images(ours: Evaluation, theirs: Evaluation) -> str:
     return f"{len(ours.images)} images" + (f" with {_few(alone)}" if alone else "")
 
 
-def _config(result: RunResults) -> dict[str, Any]:
+def _config(result: Results) -> dict[str, Any]:
     try:
-        return flatten(result.run.config)
+        return flatten(result.run.config) if isinstance(result, RunResults) else {}
     except RunError:
         return {}
 

@@ -16,6 +16,7 @@ from tests_environment import command_environment
 from tests_scored import make_report, scored_run
 
 from srexp.commands.compare import main
+from srexp.evaluation.tables import to_csv
 from srexp.tracking.record import RunFolder
 
 Main = Callable[..., str]
@@ -82,6 +83,22 @@ def test_runs_are_named_as_elsewhere(make: Any, call: Main) -> None:
     # The same run twice is one run, and no replicate of itself.
     data = json.loads(call(one.id, str(one.folder), "--format", "json"))
     assert data["tables"][0]["methods"][1]["runs"] == [one.id] and data["remarks"] == []
+
+
+def test_a_table_of_no_run_stands_beside_runs(make: Any, call: Main, tmp_path: Path) -> None:
+    """A resampler's, or of images that another program made."""
+    runs = [make([0.1, 0.2, 0.3], f"seed={seed}") for seed in (0, 1)]
+    report = make_report([0.5, 0.1, 0.3])
+    report.method, report.weights = "swinir", ""
+    path = tmp_path / report.task.key / "swinir_2026-01-01_00-00-00.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(to_csv(report))
+    (table,) = json.loads(call(str(path), *(run.id for run in runs), "--format", "json"))["tables"]
+    assert [row["method"] for row in table["methods"]] == ["bicubic", "deconv-x2", "swinir"]
+    assert table["pairs"][0]["difference"] == pytest.approx(-0.1)
+    assert [table["pairs"][0][name] for name in ("wins", "ties", "losses")] == [1, 1, 1]
+    assert not any("weights" in line for line in table["notes"])
+    assert "swinir" in call(str(path), "--format", "markdown")
 
 
 def test_a_sweep_is_its_finished_runs(make: Any, call: Main, refused: Main) -> None:

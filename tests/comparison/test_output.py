@@ -80,7 +80,7 @@ def test_markdown_is_a_table(tables: list[TaskTable]) -> None:
     rows = [line for line in lines if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {9, 6}
     assert "| act=relu | 32.54 | 0.9054 | +0.540 [+0.161, +0.919] | 5 of 5 | 1 | - | - |" in rows
-    assert lines[-1] == r"note: left \| out  "
+    assert lines[-1] == r"note: left \| out"
 
 
 def test_latex_escapes_and_compiles(tables: list[TaskTable], tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests_environment import command_environment
 from tests_scored import make_report, write_report
 
-from srexp.comparison.results import read_evaluation, read_run
+from srexp.comparison.results import read_evaluation, read_files, read_run
+from srexp.evaluation.tables import to_csv
 from srexp.tracking.record import RunError, RunFolder
 
 
@@ -54,6 +55,38 @@ def test_the_newest_counts_and_no_point_of_the_curve(make: Any) -> None:
     ):
         write_report(run, make_report([gain, gain]), name)
     assert [row.psnr for row in _only(run).rows] == [33.0, 34.0]
+
+
+def test_a_self_ensemble_counts_where_there_is_nothing_else(make: Any) -> None:
+    run = make([0.1, 0.2])
+    report = make_report([1, 1])
+    report.method = "deconv+"
+    write_report(run, report, "deconv+_2031-01-01_00-00-00.csv")
+    assert _only(run).method == "deconv"
+    (run.folder / "evaluations/set5_x2/y_paper/final.csv").unlink()
+    assert _only(run).method == "deconv+"
+
+
+def test_tables_that_are_of_no_run(tmp_path: Path) -> None:
+    def write(name: str, method: str, images: str) -> Path:
+        report = make_report([0.1, 0.2], images=images)
+        report.method = method
+        path = tmp_path / report.task.key / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_csv(report))
+        return path
+
+    one, two, three, again = (
+        write("a.csv", "lanczos", "set5"), write("b.csv", "swinir", "set5"),
+        write("a.csv", "lanczos", "set14"), write("c.csv", "lanczos", "set5"),
+    )  # fmt: skip
+    lanczos, swinir = read_files([one, two, three, one])
+    assert (lanczos.name, swinir.name) == ("lanczos", "swinir")
+    assert [task.images for task in lanczos.evaluations] == ["set5", "set14"]
+    with pytest.raises(RunError, match="both of lanczos on set5_x2/y_paper: name one of them"):
+        read_files([one, again])
+    with pytest.raises(RunError, match=r"none\.csv: cannot be read \(No such file"):
+        read_files([tmp_path / "none.csv"])
 
 
 def test_another_digest_is_another_task(make: Any) -> None:
