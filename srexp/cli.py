@@ -37,6 +37,7 @@ commands:
   srexp train model.depth=5 act=prelu             change what you like
   srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination
   srexp evaluate model=bicubic benchmark=set5     score a resampler
+  srexp compare RUN RUN                           differences with their uncertainty
   srexp COMMAND --help                            the groups and keys of a command
 
 completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
