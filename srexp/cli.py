@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
     "sync": "send MLflow what it does not have yet of the runs",
+    "compare": "runs side by side: gains, paired differences, replicates over seeds",
     "runs": "list the runs, show one, remove some",
     "ui": "open the MLflow UI on the store that the runs went to",
 }
@@ -36,6 +37,7 @@ commands:
   srexp train model.depth=5 act=prelu             change what you like
   srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination
   srexp evaluate model=bicubic benchmark=set5     score a resampler
+  srexp compare RUN RUN                           differences with their uncertainty
   srexp COMMAND --help                            the groups and keys of a command
 
 completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
@@ -115,6 +117,8 @@ def _complete(arguments: list[str]) -> None:
         return
     if given[0] == "runs":
         _complete_runs(given[1:], line.endswith(" "))
+    if given[0] == "compare":
+        _print_fitting(_run_ids(), "" if line.endswith(" ") else given[-1])
     if given[0] in ("train", "evaluate"):
         rest = line.split(given[0], 1)[1].lstrip(" ")
         os.environ["COMP_LINE"] = f"srexp {rest}"
@@ -127,12 +131,19 @@ def _complete_runs(words: list[str], next_word: bool) -> None:
     if not words or (len(words) == 1 and not next_word):
         known = ["list", "show", "rm"]
     elif words[0] in ("show", "rm"):
-        from pathlib import Path
-
-        from srexp.tracking.record import runs
-
-        known = [run.id for run in runs(Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")))]
+        known = _run_ids()
     else:
         known = []
-    start = "" if next_word or not words else words[-1]
+    _print_fitting(known, "" if next_word or not words else words[-1])
+
+
+def _run_ids() -> list[str]:
+    from pathlib import Path
+
+    from srexp.tracking.record import runs
+
+    return [run.id for run in runs(Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")))]
+
+
+def _print_fitting(known: list[str], start: str) -> None:
     print(" ".join(name for name in known if name.startswith(start)))

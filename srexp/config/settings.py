@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from srexp.config.effect import has_effect, is_folder
 from srexp.config.registry import implementation
 from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
@@ -26,12 +27,6 @@ _SINGLE = (
     "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
 )  # fmt: skip
 _SEVERAL = ("protocol", "benchmark")
-
-# What cannot change the weights or the scores of a run (`trainer.strategy`: but for rounding).
-WITHOUT_EFFECT = (
-    "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
-    "trainer.keep_checkpoints", "trainer.strategy",
-)  # fmt: skip
 
 
 @dataclass
@@ -213,7 +208,7 @@ def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[s
             key: walk(value, f"{prefix}{key}.")
             if isinstance(value, dict)
             else changed(value)
-            if _is_folder(f"{prefix}{key}")
+            if is_folder(f"{prefix}{key}")
             else value
             for key, value in node.items()
         }
@@ -226,22 +221,16 @@ def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     return with_folders(config, lambda folder: os.path.abspath(Path(folder).expanduser()))
 
 
-def _is_folder(key: str) -> bool:
-    return key.startswith("paths.") or key.rsplit(".", 1)[-1] in ("train_dir", "val_dir", "dir")
-
-
 def config_digest(config: dict[str, Any]) -> str:
     """Equal for configurations that give the same result from the same images.
 
-    Without the keys `WITHOUT_EFFECT`, and without the folders that hold images: the images'
-    content has a digest of its own, wherever they lie.
+    Without the keys that have no effect (`has_effect`).
     """
     return digest(
         {
             key: value
             for key, value in flatten(_without_additions(config)).items()
-            if not _is_folder(key)
-            and not any(key == k or key.startswith(f"{k}.") for k in WITHOUT_EFFECT)
+            if has_effect(key)
         },
         digits=16,
     )

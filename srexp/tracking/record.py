@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -315,8 +315,25 @@ def run_of_identity(output_dir: Path, identity: str) -> RunFolder | None:
     return found[-1] if found else None
 
 
-def find_run(wanted: str, output_dir: Path) -> RunFolder:
+def find_runs(wanted: Sequence[str], output_dir: Path) -> list[RunFolder]:
+    """Each as `find_run` takes it, but the folder is read once; the same run is named once.
+
+    Raises:
+        RunError: None or several fit one of the names.
+    """
+    all_folders = all((Path(name) / "run.json").is_file() for name in wanted)
+    known = [] if all_folders else runs(output_dir)
+    found = [find_run(name, output_dir, known) for name in wanted]
+    return list({run.folder.resolve(): run for run in found}.values())
+
+
+def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = None) -> RunFolder:
     """A run by folder, by id, by MLflow id, by an unambiguous start of either, or `latest`.
+
+    Args:
+        wanted: Which.
+        output_dir: Where it is looked for.
+        known: The runs in it, where they have been read already.
 
     Raises:
         RunError: None or several fit; names the nearest.
@@ -327,7 +344,7 @@ def find_run(wanted: str, output_dir: Path) -> RunFolder:
         run = RunFolder.open(Path(wanted))
         run.settle()
         return run
-    known = runs(output_dir)
+    known = runs(output_dir) if known is None else known
     if not known:
         raise RunError(f"run {wanted}: there are no runs in {output_dir}")
     if wanted == "latest":
@@ -348,7 +365,7 @@ def find_run(wanted: str, output_dir: Path) -> RunFolder:
         )
     from difflib import get_close_matches
 
-    near = get_close_matches(wanted, [run.id for run in known], n=1, cutoff=0.3)
+    near = get_close_matches(wanted, [*(run.id for run in known), "latest"], n=1, cutoff=0.3)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise RunError(f"run {wanted}: no such run in {output_dir}{hint}")
 

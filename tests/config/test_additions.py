@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from srexp.config.effect import WITHOUT_EFFECT
 from srexp.config.registry import implementation
 from srexp.config.resume import resumed
-from srexp.config.settings import WITHOUT_EFFECT, config_digest, experiment_of, with_additions
+from srexp.config.settings import config_digest, experiment_of, with_additions
 from srexp.options import OptionError, additions, flatten
 from srexp.tracking import record
 from srexp.tracking.record import RunError, RunFolder

@@ -1,0 +1,1 @@
+"""Finished runs beside one another, read from their folders: no TensorFlow, no MLflow."""

@@ -1,0 +1,380 @@
+"""Comparisons for people and for programs: terminal, Markdown, LaTeX, CSV, JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from srexp.comparison.tables import BICUBIC, Pair, Row, TaskTable
+from srexp.comparison.tasks import VALIDATION
+from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+NONE = "-"
+_FORMAT = 1
+# All pairs of more methods are no table for a person: then only those with the best are shown.
+_MOST_METHODS = 10
+_LEVEL = 0.05
+_UNITS = {"psnr": "dB", "ssim": "SSIM"}
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A table of text: the first column is words, the others are numbers."""
+
+    header: list[str]
+    rows: list[list[str]]
+    words: int
+
+
+def to_rich(tables: Sequence[TaskTable], remarks: Sequence[str]) -> list[RenderableType]:
+    """For a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for table in tables:
+        for index, grid in enumerate(_grids(table)):
+            title = Text(_title(table)) if index == 0 else None
+            drawn = Table(title=title, title_justify="left")
+            for column, name in enumerate(grid.header):
+                words = column < grid.words
+                drawn.add_column(Text(name), justify="left" if words else "right", overflow="fold")
+            for row in grid.rows:
+                drawn.add_row(*map(Text, row))
+            parts.append(drawn)
+        parts += [Text(line) for line in notes(table)]
+        parts.append(Text(""))
+    return parts + [Text(f"note: {line}") for line in remarks]
+
+
+def to_markdown(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
+    """Tables as GitHub reads them."""
+    lines: list[str] = []
+    for table in tables:
+        lines += [f"**{_markdown(_title(table))}**", ""]
+        for grid in _grids(table):
+            sides = ["---" if i < grid.words else "---:" for i in range(len(grid.header))]
+            for row in (grid.header, sides, *grid.rows):
+                lines.append(f"| {' | '.join(map(_markdown, row))} |")
+            lines.append("")
+        lines += [*(f"{_markdown(line)}  " for line in notes(table)), ""]
+    lines += [f"note: {_markdown(line)}  " for line in remarks]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def to_latex(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
+    """`tabular`s for the package booktabs; what belongs under them stands in comments."""
+    lines = ["% needs \\usepackage{booktabs}"]
+    for table in tables:
+        lines += ["", f"% {_title(table)}", *(f"% {line}" for line in notes(table))]
+        for grid in _grids(table):
+            columns = "l" * grid.words + "r" * (len(grid.header) - grid.words)
+            body = [" & ".join(map(_latex, row)) + r" \\" for row in (grid.header, *grid.rows)]
+            lines += [
+                f"\\begin{{tabular}}{{{columns}}}",
+                "\\toprule",
+                body[0],
+                "\\midrule",
+                *body[1:],
+                "\\bottomrule",
+                "\\end{tabular}",
+            ]
+    lines += [f"% note: {line}" for line in remarks]
+    return "\n".join(lines) + "\n"
+
+
+CSV_COLUMNS = (
+    "set", "scale", "degradation", "protocol", "digest", "metric", "method", "against", "images",
+    "seeds", "psnr", "ssim", "difference", "low", "high", "wins", "ties", "losses", "p", "p_holm",
+    "smallest_p", "exact", "seeds_sd", "seeds_low", "seeds_high", "weights", "runs",
+)  # fmt: skip
+
+
+def to_csv(tables: Sequence[TaskTable]) -> str:
+    """One line a method against bicubic, then one a pair, with all digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for table in tables:
+        about = _about(table)
+        for row in table.rows:
+            writer.writerow({**about, **_csv_values(_row_values(row))})
+        for pair in table.pairs:
+            writer.writerow({**about, **_csv_values(_pair_values(pair))})
+    return text.getvalue()
+
+
+def to_json(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
+    """All of it, strictly JSON: a number that is none is null."""
+    data = {
+        "format": _FORMAT,
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "tables": [
+            {
+                **_about(table),
+                "images": list(table.images),
+                "left_out": list(table.left_out),
+                "smallest_p": table.smallest_p,
+                "smallest_p_holm": table.smallest_p_holm,
+                "methods": [_row_values(row) for row in table.rows],
+                "pairs": [_pair_values(pair) for pair in table.pairs],
+                "notes": notes(table),
+            }
+            for table in tables
+        ],
+        "remarks": list(remarks),
+    }
+    # One line: with thousands of pairs, indenting takes longer than everything else.
+    return json.dumps(_strict(data), allow_nan=False) + "\n"
+
+
+def notes(table: TaskTable) -> list[str]:
+    """What a reader must know to read the table right."""
+    n, lines = len(table.images), []
+    if table.task.images == VALIDATION:
+        lines.append("these images chose the weights: their scores flatter")
+    if table.left_out:
+        lines.append(
+            f"left out for every method, identical to HR for one (PSNR infinite): "
+            f"{len(table.left_out)} of {n + len(table.left_out)} images: "
+            f"{', '.join(table.left_out)}"
+        )
+    lines.append(
+        f"[low, high]: 95 % interval of the mean over n = {n} images (Student's t)"
+        if n > 1
+        else f"n = {n}: no interval"
+    )
+    if any(row.over_seeds is not None for row in table.rows):
+        lines.append(
+            "of several seeds, an image's score is its mean over them; sd: of the mean gain from "
+            "seed to seed; ±: 95 % interval of its mean over seeds"
+        )
+    if table.pairs:
+        lines += _about_tests(table)
+        if any(row.method and len(row.method.seeds) == 1 for row in table.rows):
+            lines.append(
+                "intervals and p are over images; where a method has one seed, another seed of it "
+                "may score otherwise"
+            )
+    trained = [row for row in table.rows if row.method is not None and row.method.replicates]
+    if len({row.weights for row in trained}) > 1:
+        kinds = "; ".join(f"{row.name}: {row.weights}" for row in trained)
+        lines.append(f"weights are not of one kind: {kinds}")
+    return lines
+
+
+def _about_tests(table: TaskTable) -> list[str]:
+    n, count = len(table.images), len(table.pairs)
+    if n == 0:
+        return []
+    exact = table.pairs[0].result.exact
+    way = f"all {2**n:,} sign choices" if exact else f"{RESAMPLES:,} drawn sign choices, seed 0"
+    lines = [
+        f"p: sign-flip permutation test of the mean difference ({way})"
+        + (f"; p Holm: for all {count} pairs together" if count > 1 else "")
+    ]
+    if table.smallest_p_holm > _LEVEL:
+        least = f"no p-value below {p_text(table.smallest_p)} is possible"
+        if count > 1:
+            least += f", and none below {p_text(table.smallest_p_holm)} after Holm's correction"
+        cause = f"n = {n}" + (f" and {count} pairs" if count > 1 else "")
+        lines.append(f"{cause}: {least}; a large p says nothing here")
+    if len(table.rows) - 1 > _MOST_METHODS:
+        lines.append(
+            f"pairs with the method of the highest mean; all {count} with --format csv or json"
+        )
+    return lines
+
+
+def p_text(p: float) -> str:
+    """Four decimals; smaller ones in powers of ten."""
+    if math.isnan(p):
+        return NONE
+    return f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
+
+
+def _title(table: TaskTable) -> str:
+    task, n = table.task, len(table.images) + len(table.left_out)
+    plural = "" if n == 1 else "s"
+    return f"{task.images} ({n} image{plural}), {task.degradation}, {task.protocol} [{task.digest}]"
+
+
+def _grids(table: TaskTable) -> list[_Grid]:
+    return [_methods(table), *([_pairs(table)] if table.pairs else [])]
+
+
+def _methods(table: TaskTable) -> _Grid:
+    several = any(row.over_seeds is not None for row in table.rows)
+    header = ["method", "PSNR", "SSIM", f"gain {_UNITS[table.metric]}", "better on"]
+    if several:
+        header += ["seeds", "sd", "gain over seeds"]
+    rows = []
+    for row in table.rows:
+        cells = [row.name, _number(row.psnr, 2), _number(row.ssim, 4)]
+        if row.gain is None:
+            cells += [NONE, NONE]
+        else:
+            cells += [
+                _interval(row.gain.difference, table),
+                f"{row.gain.wins} of {row.gain.difference.n}",
+            ]
+        if several:
+            cells += [
+                str(len(row.method.seeds)) if row.method and row.method.seeds else NONE,
+                _number(row.seed_spread, _digits(table)),
+                _plus_minus(row.over_seeds, table),
+            ]
+        rows.append(cells)
+    return _Grid(header, rows, 1)
+
+
+def _pairs(table: TaskTable) -> _Grid:
+    several = len(table.pairs) > 1
+    header = ["first", "second", f"difference {_UNITS[table.metric]}", "p"]
+    header += [*(["p Holm"] if several else []), "wins/ties/losses"]
+    rows = []
+    for pair in _shown(table):
+        result = pair.result
+        rows.append(
+            [
+                pair.first,
+                pair.second,
+                _interval(result.difference, table),
+                p_text(result.p),
+                *([p_text(pair.p_holm)] if several else []),
+                f"{result.wins}/{result.ties}/{result.losses}",
+            ]
+        )
+    return _Grid(header, rows, 2)
+
+
+def _shown(table: TaskTable) -> Sequence[Pair]:
+    methods = [row for row in table.rows if row.method is not None and row.gain is not None]
+    if len(methods) <= _MOST_METHODS:
+        return table.pairs
+    best = max(methods, key=lambda row: row.gain.difference.mean if row.gain else -math.inf).name
+    return [pair for pair in table.pairs if best in (pair.first, pair.second)]
+
+
+def _digits(table: TaskTable) -> int:
+    return 3 if table.metric == "psnr" else 4
+
+
+def _number(value: float, digits: int, sign: str = "") -> str:
+    return NONE if math.isnan(value) else f"{value:{sign}.{digits}f}"
+
+
+def _interval(interval: Interval, table: TaskTable) -> str:
+    mean, low, high = (
+        _number(value, _digits(table), "+")
+        for value in (interval.mean, interval.low, interval.high)
+    )
+    return mean if interval.n < 2 else f"{mean} [{low}, {high}]"
+
+
+def _plus_minus(interval: Interval | None, table: TaskTable) -> str:
+    if interval is None:
+        return NONE
+    half = _number(interval.high - interval.mean, _digits(table))
+    return f"{_number(interval.mean, _digits(table), '+')} ± {half}"
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*|<>])", r"\\\1", text)
+
+
+def _latex(text: str) -> str:
+    special = {
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "±": r"$\pm$", **{c: f"\\{c}" for c in "&%$#_{}"},
+    }  # fmt: skip
+    escaped = "".join(special.get(character, character) for character in text)
+    # A hyphen is no minus sign; -0.1 and 1.0e-05 are numbers.
+    return re.sub(r"(?<![\w.])([+-]\d[\d.]*)", r"$\1$", escaped)
+
+
+# For programs.
+
+
+def _about(table: TaskTable) -> dict[str, Any]:
+    task = table.task
+    return {
+        "set": task.images,
+        "scale": task.scale,
+        "degradation": task.degradation,
+        "protocol": task.protocol,
+        "digest": task.digest,
+        "metric": table.metric,
+    }
+
+
+def _row_values(row: Row) -> dict[str, Any]:
+    values: dict[str, Any] = {"method": row.name, "psnr": row.psnr, "ssim": row.ssim}
+    if row.method is None or row.gain is None:
+        return values
+    values |= {"against": BICUBIC, **_difference_values(row.gain)}
+    values |= {
+        "weights": row.weights,
+        "seeds": list(row.method.seeds),
+        "runs": [result.run.id for result in row.method.replicates],
+        "seeds_sd": row.seed_spread,
+    }
+    if row.over_seeds is not None:
+        values |= {"seeds_low": row.over_seeds.low, "seeds_high": row.over_seeds.high}
+    return values
+
+
+def _pair_values(pair: Pair) -> dict[str, Any]:
+    return {
+        "method": pair.first,
+        "against": pair.second,
+        **_difference_values(pair.result),
+        "p_holm": pair.p_holm,
+    }
+
+
+def _difference_values(result: PairedDifference) -> dict[str, Any]:
+    interval = result.difference
+    return {
+        "images": interval.n,
+        "difference": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "wins": result.wins,
+        "ties": result.ties,
+        "losses": result.losses,
+        "p": result.p,
+        "smallest_p": result.smallest_p,
+        "exact": result.exact,
+    }
+
+
+def _csv_values(values: dict[str, Any]) -> dict[str, Any]:
+    def text(value: Any) -> Any:
+        if isinstance(value, list):
+            return " ".join(map(str, value))
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float):
+            return "" if math.isnan(value) else repr(value)
+        return value
+
+    return {key: text(value) for key, value in values.items()}
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_strict(below) for below in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

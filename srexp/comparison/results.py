@@ -1,0 +1,277 @@
+"""What a run scored, image by image, read back from its folder.
+
+`evaluations/SET_xSCALE/PROTOCOL/*.csv` are written by `evaluation/tables.py`; nothing but the
+standard library is needed to read them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from srexp.tracking.record import RunError, RunFolder
+
+# In every line of a table, and the same in all of them.
+_SAME = ("set", "scale", "degradation", "protocol", "digest", "method", "weights")
+_SCORES = ("psnr", "ssim", "psnr_bicubic", "ssim_bicubic", "psnr_gain")
+_COLUMNS = (*_SAME, "image", *_SCORES)
+
+
+@dataclass(frozen=True)
+class TaskKey:
+    """What scores must agree in to stand in one column.
+
+    Attributes:
+        images: Name of the image set: `set5`.
+        scale: Of the degradation.
+        protocol: Its name: `y_paper`.
+        degradation: In words: `x2 matlab bicubic`.
+        digest: Stands for the images' content, the degradation and the protocol.
+    """
+
+    images: str
+    scale: int
+    protocol: str
+    degradation: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """`set5_x2/y_paper`, as in the metrics' names."""
+        return f"{self.images}_x{self.scale}/{self.protocol}"
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """One image of an evaluation.
+
+    Attributes:
+        image: Its name.
+        psnr, ssim: Of the method; PSNR in dB, `inf` for identical images.
+        psnr_bicubic, ssim_bicubic: Of bicubic on the same image.
+        more: Further columns of numbers (`ms_ssim`), by name.
+    """
+
+    image: str
+    psnr: float
+    ssim: float
+    psnr_bicubic: float
+    ssim_bicubic: float
+    more: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One per-image table.
+
+    Attributes:
+        task: What the scores belong to.
+        method: `deconv`, or a resampler's name.
+        weights: Which: `best on val (step 500), raw`; empty where there are none.
+        rows: One an image, in the order of the file.
+        path: The file.
+    """
+
+    task: TaskKey
+    method: str
+    weights: str
+    rows: tuple[ImageScores, ...]
+    path: Path
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(row.image for row in self.rows)
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """All that a run scored.
+
+    Attributes:
+        run: The run.
+        evaluations: The newest whole one of each task (name and digest).
+        faults: One line for each file that was passed over because it is cut or altered.
+    """
+
+    run: RunFolder
+    evaluations: dict[TaskKey, Evaluation]
+    faults: list[str]
+
+    @property
+    def name(self) -> str:
+        """The run's id."""
+        return self.run.id
+
+
+@dataclass(frozen=True)
+class FileResults:
+    """Tables of what is no run: of a resampler, or of images that another program made.
+
+    Attributes:
+        name: The method's, as the tables have it.
+        evaluations: Its tables.
+    """
+
+    name: str
+    evaluations: dict[TaskKey, Evaluation]
+
+
+Results = RunResults | FileResults
+
+
+def read_run(run: RunFolder) -> RunResults:
+    """The newest whole evaluation of each task of a run.
+
+    The final scores of a training and those of a later `srexp evaluate` count alike; the curve's
+    points (`step-*.csv`) do not. What a self-ensemble scored (`deconv+`) counts where there is
+    nothing else.
+    """
+    found: dict[TaskKey, Evaluation] = {}
+    ensembles: dict[TaskKey, Evaluation] = {}
+    faults = []
+    for path in _newest_first(run):
+        try:
+            evaluation = read_evaluation(path)
+            _check_gain(run, evaluation)
+        except RunError as error:
+            faults.append(str(error))
+            continue
+        kept = ensembles if evaluation.method.endswith("+") else found
+        kept.setdefault(evaluation.task, evaluation)
+    found = ensembles | found
+    order = sorted(found, key=lambda task: (task.images, task.scale, task.protocol, task.digest))
+    return RunResults(run, {task: found[task] for task in order}, faults)
+
+
+def read_files(paths: Sequence[Path]) -> list[FileResults]:
+    """Per-image tables by method, in the order in which the methods are first named.
+
+    Raises:
+        RunError: One cannot be read, is cut short or was altered; two of one method and task.
+    """
+    found: dict[str, dict[TaskKey, Evaluation]] = {}
+    for path in dict.fromkeys(paths):
+        evaluation = read_evaluation(path)
+        tables = found.setdefault(evaluation.method, {})
+        other = tables.setdefault(evaluation.task, evaluation)
+        if other is not evaluation:
+            raise RunError(
+                f"{path} and {other.path} are both of {evaluation.method} on "
+                f"{evaluation.task.name}: name one of them"
+            )
+    return [FileResults(name, tables) for name, tables in found.items()]
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """One per-image table.
+
+    Raises:
+        RunError: It cannot be read, is cut short or was altered.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read ({_reason(error)})") from None
+    if not text.endswith("\n"):
+        raise RunError(f"{path}: is cut short (it ends in the middle of a line)")
+    try:
+        header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        return _parse(path, header, lines)
+    except (csv.Error, ValueError) as error:
+        raise RunError(f"{path}: is cut short or was altered ({error})") from None
+
+
+def _newest_first(run: RunFolder) -> list[Path]:
+    """The tables that count. Copying a folder changes the files' own times, so these are read."""
+
+    def written(path: Path) -> tuple[float, str]:
+        stamp = path.stem[-len("YYYY-mm-dd_HH-MM-SS") :]
+        try:
+            return time.mktime(time.strptime(stamp, "%Y-%m-%d_%H-%M-%S")), path.name
+        except (ValueError, OverflowError):  # final.csv: written when the training ended
+            return float(run.info.get("updated", 0.0)), path.name
+
+    paths = [
+        path
+        for path in (run.folder / "evaluations").glob("*/*/*.csv")
+        if not path.name.startswith(("step-", "."))
+    ]
+    return sorted(paths, key=written, reverse=True)
+
+
+def _parse(path: Path, header: list[str], lines: list[list[str]]) -> Evaluation:
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        raise ValueError(f"no column {missing[0]}")
+    if not lines:
+        raise ValueError("no images")
+    at = {name: index for index, name in enumerate(header)}
+    further = [name for name in header if name not in _COLUMNS]
+    same = [at[name] for name in _SAME]
+    about = [lines[0][index] for index in same] if len(lines[0]) == len(header) else []
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise ValueError(f"line {number} has {len(line)} of {len(header)} fields")
+        if [line[index] for index in same] != about:
+            raise ValueError(f"line {number} belongs to another table")
+        rows.append(_row(number, line, at, further))
+    if len({row.image for row in rows}) < len(rows):
+        raise ValueError("an image stands in it twice")
+    said = dict(zip(_SAME, about, strict=True))
+    task = TaskKey(
+        said["set"], int(said["scale"]), said["protocol"], said["degradation"], said["digest"]
+    )
+    if task.name != f"{path.parent.parent.name}/{path.parent.name}":
+        raise ValueError(f"it holds scores of {task.name}")
+    return Evaluation(task, said["method"], said["weights"], tuple(rows), path)
+
+
+def _row(number: int, line: list[str], at: dict[str, int], further: list[str]) -> ImageScores:
+    psnr, ssim, psnr_bicubic, ssim_bicubic, gain = (float(line[at[name]]) for name in _SCORES)
+    # Written with all digits, so that this holds exactly; of infinities it is NaN or infinite.
+    if math.isfinite(gain) and gain != psnr - psnr_bicubic:
+        raise ValueError(f"line {number}: psnr - psnr_bicubic is not psnr_gain")
+    for value in (psnr, psnr_bicubic):
+        if math.isnan(value) or value == -math.inf:
+            raise ValueError(f"line {number}: {value} is no PSNR")
+    for value in (ssim, ssim_bicubic):
+        if not -1 <= value <= 1:
+            raise ValueError(f"line {number}: {value} is no SSIM")
+    more = dict(_numbers(line, at, further))
+    return ImageScores(line[at["image"]], psnr, ssim, psnr_bicubic, ssim_bicubic, more)
+
+
+def _numbers(line: list[str], at: dict[str, int], names: list[str]) -> Iterator[tuple[str, float]]:
+    for name in names:
+        try:
+            yield name, float(line[at[name]])
+        except ValueError:
+            continue  # text, or a metric that this image has none of
+
+
+def _check_gain(run: RunFolder, evaluation: Evaluation) -> None:
+    """A finished run notes its mean gains; a table that lost lines does not agree with them."""
+    if evaluation.path.name != "final.csv" or run.info["status"] != "FINISHED":
+        return
+    noted = (run.info.get("gains") or {}).get(evaluation.task.name)
+    gains = [row.psnr - row.psnr_bicubic for row in evaluation.rows]
+    finite = [gain for gain in gains if math.isfinite(gain)]
+    if not isinstance(noted, float) or not finite:
+        return
+    mean = sum(finite) / len(finite)
+    if not math.isclose(mean, noted, rel_tol=0, abs_tol=1e-9):
+        raise RunError(
+            f"{evaluation.path}: is cut short or was altered (mean gain {mean:.6f} dB, the run "
+            f"noted {noted:.6f})"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "it is no text"

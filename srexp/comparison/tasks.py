@@ -1,0 +1,151 @@
+"""What runs have in common: the tasks on which all of them were scored, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from srexp.comparison.results import Evaluation, Results, RunResults, TaskKey
+from srexp.options import flatten
+from srexp.tracking.record import RunError
+
+# The images that chose the weights; their scores flatter.
+VALIDATION = "val"
+
+
+def common_tasks(
+    results: Sequence[Results],
+    benchmarks: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+) -> tuple[list[TaskKey], list[str]]:
+    """The tasks on which every run was scored, and one line for each that is left out.
+
+    Without `benchmarks` the validation images are left out, unless there is nothing else.
+
+    Args:
+        results: The runs.
+        benchmarks: Image sets, by name; empty for all.
+        protocols: By name; empty for all.
+
+    Raises:
+        RunError: There is none, and why.
+    """
+    for result in results:
+        if isinstance(result, RunResults) and not result.evaluations:
+            why = f"; {result.faults[0]}" if result.faults else ""
+            raise RunError(
+                f"run {result.name}: has no scores, it is {result.run.info['status']}{why}; "
+                f"to score it: python -m srexp evaluate run={result.name}"
+            )
+    every = [task for result in results for task in result.evaluations]
+    _check_known("benchmark", benchmarks, {task.images for task in every})
+    _check_known("protocol", protocols, {task.protocol for task in every})
+    names = dict.fromkeys(
+        task.name
+        for task in every
+        if (not benchmarks or task.images in benchmarks)
+        and (not protocols or task.protocol in protocols)
+    )
+    shared, left_out = [], {}
+    for name in names:
+        tasks = [[t for t in result.evaluations if t.name == name] for result in results]
+        common = [task for task in tasks[0] if all(task in others for others in tasks)]
+        shared += common
+        if not common:
+            left_out[name] = _why_not(name, results, tasks)
+    # Of the validation images nothing is said where there is anything else.
+    tested = [task for task in shared if task.images != VALIDATION]
+    reasons = [why for name, why in left_out.items() if not name.startswith(f"{VALIDATION}_x")]
+    if benchmarks or not reasons:
+        reasons = list(left_out.values())
+    if not shared:
+        raise RunError(_why_nothing(results, list(names), reasons, benchmarks, protocols))
+    return (shared if benchmarks or not tested else tested), reasons
+
+
+def _check_known(what: str, wanted: Iterable[str], known: set[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise RunError(
+                f"--{what} {name}: none of these runs was scored with it{hint} (there are "
+                f"{', '.join(sorted(known))})"
+            )
+
+
+def _why_nothing(
+    results: Sequence[Results],
+    names: Sequence[str],
+    reasons: Sequence[str],
+    benchmarks: Sequence[str],
+    protocols: Sequence[str],
+) -> str:
+    if not names:
+        return (
+            f"none of these runs was scored on {', '.join(benchmarks)} under {', '.join(protocols)}"
+        )
+    scales: dict[int, list[str]] = {}
+    for result in results:
+        for scale in sorted({task.scale for task in result.evaluations}):
+            scales.setdefault(scale, []).append(result.name)
+    if len(scales) > 1 and all(len(ids) < len(results) for ids in scales.values()):
+        listed = "; ".join(f"x{scale}: {_few(ids)}" for scale, ids in sorted(scales.items()))
+        return f"runs of different scales cannot be compared ({listed})"
+    return "these runs have no scores in common: " + "; ".join(reasons)
+
+
+def _why_not(name: str, results: Sequence[Results], tasks: Sequence[Sequence[TaskKey]]) -> str:
+    """Why a task cannot be compared: runs without it, or numbers of different experiments."""
+    without = [r.name for r, found in zip(results, tasks, strict=True) if not found]
+    if without:
+        task = next(task for found in tasks for task in found)
+        runs = [r.name for r in results if r.name in without and isinstance(r, RunResults)]
+        command = ""
+        if runs and task.images != VALIDATION:
+            command = (
+                f" (python -m srexp evaluate run={runs[0]} benchmark={task.images} "
+                f"protocol={task.protocol})"
+            )
+        return f"{name}: not scored by {_few(without)}{command}"
+    first, task = results[0], tasks[0][0]
+    for other, found in zip(results, tasks, strict=True):
+        if task not in found:
+            reason = _difference(first, task, other, found[0])
+            return f"{name}: {reason} ({first.name}, {other.name})"
+    return f"{name}: no two tables of all runs belong together"
+
+
+def _difference(first: Results, task: TaskKey, other: Results, their_task: TaskKey) -> str:
+    """What sets two digests apart: degradation, images or protocol."""
+    if task.degradation != their_task.degradation:
+        return f"the degradations differ, {task.degradation} and {their_task.degradation}"
+    ours, theirs = first.evaluations[task], other.evaluations[their_task]
+    if set(ours.images) != set(theirs.images):
+        return f"the image sets differ, {_images(ours, theirs)} and {_images(theirs, ours)}"
+    configs = [_config(result) for result in (first, other)]
+    for part in (f"protocol.{task.protocol}.", "degradation."):
+        options = [{k: v for k, v in c.items() if k.startswith(part)} for c in configs]
+        for key in sorted(options[0].keys() & options[1].keys()):
+            a, b = (option.get(key) for option in options)
+            if a != b:
+                return f"{key} differs, {a} and {b}"
+    return f"the images of {task.images} have the same names, but other pixels"
+
+
+def _images(ours: Evaluation, theirs: Evaluation) -> str:
+    alone = [name for name in ours.images if name not in theirs.images]
+    return f"{len(ours.images)} images" + (f" with {_few(alone)}" if alone else "")
+
+
+def _config(result: Results) -> dict[str, Any]:
+    try:
+        return flatten(result.run.config) if isinstance(result, RunResults) else {}
+    except RunError:
+        return {}
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

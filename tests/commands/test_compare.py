@@ -1,0 +1,226 @@
+"""`srexp compare` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests_environment import command_environment
+from tests_scored import make_report, scored_run
+
+from srexp.commands.compare import main
+from srexp.evaluation.tables import to_csv
+from srexp.tracking.record import RunFolder
+
+Main = Callable[..., str]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make(output: Path) -> Callable[..., RunFolder]:
+    return partial(scored_run, output)
+
+
+@pytest.fixture
+def call(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
+    def run(*arguments: str) -> str:
+        main([*arguments, "--output-dir", str(output)])
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def refused(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
+    """The one line of a command that ends with exit code 2."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main([*arguments, "--output-dir", str(output)])
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return run
+
+
+def test_a_trained_run_beside_bicubic(trained: Any, command: Any, tmp_path: Path) -> None:
+    """From a real training: the table's numbers are those that the run noted."""
+    done = command(trained.folder, "compare", "latest", "--format", "json")
+    assert done.code == 0, done.stderr
+    (table,) = json.loads(done.stdout)["tables"]
+    assert (table["set"], table["scale"], table["protocol"]) == ("photos", 2, "rgb")
+    bicubic, row = table["methods"]
+    result = trained.info()["result"]
+    assert row["difference"] == pytest.approx(result["gain"], abs=1e-9)
+    assert row["psnr"] == pytest.approx(result["psnr"], abs=1e-9)
+    assert bicubic["psnr"] == pytest.approx(row["psnr"] - row["difference"], abs=1e-9)
+    done = command(trained.folder, "compare", "latest")
+    assert f"{row['psnr']:.2f}" in done.stdout and trained.run.name in done.stdout
+
+
+def test_runs_are_named_as_elsewhere(make: Any, call: Main) -> None:
+    one = make([0.1, 0.2], "model.depth=3", mlflow={"run_id": "abcdef0123456789"})
+    other = make([0.3, 0.4], "model.depth=5")
+    for first, second in (
+        (one.id, other.id), (str(one.folder), "latest"), ("abcdef0123", f"{other.folder}/"),
+    ):  # fmt: skip
+        data = json.loads(call(first, second, "--format", "json"))
+        assert [row["method"] for row in data["tables"][0]["methods"]] == [
+            "bicubic", "depth=3", "depth=5",
+        ]  # fmt: skip
+    # The same run twice is one run, and no replicate of itself.
+    data = json.loads(call(one.id, str(one.folder), "--format", "json"))
+    assert data["tables"][0]["methods"][1]["runs"] == [one.id] and data["remarks"] == []
+
+
+def test_a_table_of_no_run_stands_beside_runs(make: Any, call: Main, tmp_path: Path) -> None:
+    """A resampler's, or of images that another program made."""
+    runs = [make([0.1, 0.2, 0.3], f"seed={seed}") for seed in (0, 1)]
+    report = make_report([0.5, 0.1, 0.3])
+    report.method, report.weights = "swinir", ""
+    path = tmp_path / report.task.key / "swinir_2026-01-01_00-00-00.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(to_csv(report))
+    (table,) = json.loads(call(str(path), *(run.id for run in runs), "--format", "json"))["tables"]
+    assert [row["method"] for row in table["methods"]] == ["bicubic", "deconv-x2", "swinir"]
+    assert table["pairs"][0]["difference"] == pytest.approx(-0.1)
+    assert [table["pairs"][0][name] for name in ("wins", "ties", "losses")] == [1, 1, 1]
+    assert not any("weights" in line for line in table["notes"])
+    assert "swinir" in call(str(path), "--format", "markdown")
+
+
+def test_a_sweep_is_its_finished_runs(make: Any, call: Main, refused: Main) -> None:
+    for seed in (0, 1, 2):
+        run = make([0.1 * seed, 0.2], f"seed={seed}", sweep="2026-01-01_00-00-00_aaaaaaaa")
+    run.update(status="FAILED")
+    make([0.1, 0.2], sweep="2026-01-02_00-00-00_bbbbbbbb")
+    (row,) = json.loads(call("--sweep", "aaaa", "--format", "json"))["tables"][0]["methods"][1:]
+    assert row["seeds"] == [0, 1]
+    (row,) = json.loads(call("--sweep", "latest", "--format", "json"))["tables"][0]["methods"][1:]
+    assert len(row["runs"]) == 1
+    assert "several sweeps are called so" in refused("--sweep", "2026-01")
+    assert "2026-01-02_00-00-00_bbbbbbbb" in refused("--sweep", "cccc")
+
+
+def test_to_a_file(make: Any, call: Main, refused: Main, tmp_path: Path) -> None:
+    run = make([0.1, 0.2])
+    for form in ("table", "markdown", "latex", "csv", "json"):
+        path = tmp_path / form
+        shown = call(run.id, "--format", form)
+        assert call(run.id, "--format", form, "-o", str(path)) == ""
+        if form == "table":
+            assert "+0.150" in path.read_text() and "\x1b" not in path.read_text()
+        else:
+            assert path.read_text() == shown
+    assert "cannot be written" in refused(run.id, "-o", str(tmp_path / "no" / "file"))
+
+
+def test_filters_and_metric(make: Any, call: Main) -> None:
+    reports = [make_report([0.1, 0.2], images=name) for name in ("set5", "set14", "val")]
+    run = make(reports)
+    for arguments, expected in (
+        ((), ["set14", "set5"]),
+        (("--benchmark", "val"), ["val"]),
+        (("--benchmark", "set5", "--benchmark", "set14"), ["set14", "set5"]),
+    ):
+        tables = json.loads(call(run.id, "--format", "json", *arguments))["tables"]
+        assert [table["set"] for table in tables] == expected
+    text = call(run.id, "--benchmark", "set5", "--metric", "ssim")
+    assert "gain SSIM" in text and "+0.0015" in text
+
+
+def test_what_is_not_quite_right_is_said(make: Any, call: Main) -> None:
+    run = make([0.1, 0.2])
+    (run.folder / "evaluations/set5_x2/y_paper/deconv_2031-01-01_00-00-00.csv").write_text("set")
+    run.update(status="INTERRUPTED")
+    text = call(run.id)
+    assert f"note: {run.id} is INTERRUPTED" in text
+    assert "deconv_2031-01-01_00-00-00.csv: is cut short" in text
+
+
+def test_bad_input_is_one_line(make: Any, refused: Main, output: Path) -> None:
+    assert "name the runs to compare" in refused()
+    assert "there are no runs in" in refused("latest")
+    run = make([0.1, 0.2])
+    other = make([make_report([0.1, 0.2], scale=3)])
+    assert f"did you mean {run.id}?" in refused(run.id.replace("deconv", "decon"))
+    assert "did you mean latest?" in refused("latets")
+    assert "runs of different scales cannot be compared (x2: " in refused(run.id, other.id)
+    assert "did you mean set5?" in refused(run.id, "--benchmark", "set")
+    (run.folder / "config.json").write_text("")
+    assert "config.json: cannot be read" in refused(run.id)
+
+
+@pytest.mark.parametrize("arguments", [["--metric", "lpips"], ["--format", "html"], ["--wrong"]])
+def test_an_unknown_choice_ends_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["latest", *arguments])
+    assert caught.value.code == 2
+
+
+def test_nothing_heavy_is_imported(make: Any, output: Path, tmp_path: Path) -> None:
+    one, other = make([0.1, 0.2], "model.depth=3"), make([0.3, 0.4], "model.depth=5")
+    code = (
+        "import sys; from srexp.commands.compare import main\n"
+        "main(sys.argv[1:])\n"
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'hydra', 'omegaconf', 'matplotlib', 'PIL'}\n"
+        "print(*heavy & sys.modules.keys(), file=sys.stderr)"
+    )
+    for form in ("table", "csv"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(one.folder), str(other.folder), "--format", form],
+            capture_output=True, text=True, check=True, env=command_environment(tmp_path),
+        )  # fmt: skip
+        assert done.stderr == "\n"
+
+
+def test_a_hundred_runs_are_read_once(
+    make: Any, call: Main, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their ids: the folder is read once, not once for each name."""
+    first = make([0.1, 0.2, 0.3])
+    for number in range(1, 100):
+        folder = output / f"run_{number:03}"
+        shutil.copytree(first.folder, folder)
+        config = json.loads((folder / "config.json").read_text())
+        config["seed"] = number
+        (folder / "config.json").write_text(json.dumps(config))
+        info = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**info, "id": folder.name}))
+    opened = []
+    original = RunFolder.open
+    monkeypatch.setattr(
+        RunFolder, "open", classmethod(lambda cls, path: opened.append(path) or original(path))
+    )
+    names = [f"run_{number:03}" for number in range(1, 100)]
+    (row,) = json.loads(call(*names, "--format", "json"))["tables"][0]["methods"][1:]
+    assert row["seeds"] == list(range(1, 100))
+    assert len(opened) == 100
+
+
+def test_completion_of_runs(make: Any, output: Path, tmp_path: Path) -> None:
+    run = make([0.1, 0.2])
+    for line, expected in (
+        ("srexp comp", "compare"),
+        ("srexp compare ", run.id),
+        (f"srexp compare {run.id} {run.id[:6]}", run.id),
+        ("srexp compare x", ""),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "srexp", "-sc", "query=bash"], capture_output=True, text=True,
+            env=command_environment(tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)),
+                                    SREXP_OUTPUT_DIR=str(output)), check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == expected, line

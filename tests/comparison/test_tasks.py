@@ -1,0 +1,100 @@
+"""What runs have in common, and in what words they are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests_scored import make_report, write_report
+
+from srexp.comparison.results import read_run
+from srexp.comparison.tasks import common_tasks
+from srexp.tracking.record import RunError, RunFolder
+
+
+def common(*runs: RunFolder, **wanted: Any) -> tuple[list[str], list[str]]:
+    tasks, left_out = common_tasks([read_run(run) for run in runs], **wanted)
+    return [task.name for task in tasks], left_out
+
+
+def test_what_all_were_scored_on_and_not_what_chose_the_weights(make: Any) -> None:
+    reports = [make_report([0.1, 0.2], images=name) for name in ("val", "set5", "set14")]
+    one, other = make(reports), make(reports[:2])
+    tasks, (line,) = common(one, other)
+    assert tasks == ["set5_x2/y_paper"]
+    assert f"set14_x2/y_paper: not scored by {other.id}" in line
+    assert f"evaluate run={other.id} benchmark=set14 protocol=y_paper" in line
+    assert common(one, other, benchmarks=["val"])[0] == ["val_x2/y_paper"]
+    alone = make(reports[:1])
+    assert common(alone, other)[0] == ["val_x2/y_paper"]
+
+
+def test_filters(make: Any) -> None:
+    reports = [
+        make_report([0.1, 0.2], images=name, protocol=protocol)
+        for name in ("set5", "set14")
+        for protocol in ("rgb", "y_paper")
+    ]
+    run = make(reports)
+    assert len(common(run)[0]) == 4
+    assert common(run, benchmarks=["set14"])[0] == ["set14_x2/rgb", "set14_x2/y_paper"]
+    assert common(run, protocols=["rgb"])[0] == ["set14_x2/rgb", "set5_x2/rgb"]
+    with pytest.raises(RunError, match=r"--benchmark sett5: .* did you mean set5\? \(there are"):
+        common(run, benchmarks=["sett5"])
+    with pytest.raises(RunError, match=r"--protocol ypaper: .* did you mean y_paper\?"):
+        common(run, protocols=["ypaper"])
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "reason"),
+    [
+        ({}, {"engine": "pillow"}, "the degradations differ, x2 matlab bicubic and x2 pillow"),
+        ({}, {"content": "other"}, "the images of set5 have the same names, but other pixels"),
+        (
+            {"gains": [1, 2, 3], "content": "more"},
+            {},
+            "the image sets differ, 3 images with image2 and 2 images",
+        ),
+        ({}, {"scale": 3}, "runs of different scales cannot be compared (x2: "),
+    ],
+)
+def test_runs_that_do_not_belong_together_are_refused(
+    make: Any, ours: Any, theirs: Any, reason: str
+) -> None:
+    one, other = (make([make_report(**{"gains": [1, 2], **how})]) for how in (ours, theirs))
+    with pytest.raises(RunError) as caught:
+        common(one, other)
+    message = str(caught.value)
+    assert reason in message and one.id in message and other.id in message
+    assert "\n" not in message
+
+
+def test_another_protocol_of_the_same_name_is_said(make: Any) -> None:
+    """`protocol.y_paper.border=4`: the same name, other numbers."""
+    one = make([make_report([1, 2])], "protocol=y_paper")
+    other = make([make_report([1, 2], border=4)], "protocol=y_paper", "protocol.y_paper.border=4")
+    with pytest.raises(RunError, match=r"protocol\.y_paper\.border differs, None and 4"):
+        common(one, other)
+
+
+def test_what_belongs_together_is_compared_and_the_rest_said(make: Any) -> None:
+    one = make([make_report([1, 2]), make_report([1, 2], images="set14")])
+    other = make([make_report([1, 2]), make_report([1, 2], images="set14", engine="pillow")])
+    tasks, (line,) = common(one, other)
+    assert tasks == ["set5_x2/y_paper"] and "set14_x2/y_paper: the degradations differ" in line
+    # Scored again as the other one was, it can be compared.
+    write_report(
+        one, make_report([1, 2], images="set14", engine="pillow"), "d_2031-01-01_00-00-00.csv"
+    )
+    assert common(one, other) == (["set14_x2/y_paper", "set5_x2/y_paper"], [])
+
+
+def test_no_scores(make: Any) -> None:
+    run = make([0.1, 0.2])
+    path = run.folder / "evaluations/set5_x2/y_paper/final.csv"
+    path.write_text("")
+    with pytest.raises(RunError, match=r"has no scores, it is FINISHED; .*final\.csv: is cut"):
+        common(run)
+    path.unlink()
+    with pytest.raises(RunError, match=f"evaluate run={run.id}"):
+        common(run)
