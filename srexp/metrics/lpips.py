@@ -43,9 +43,6 @@ class LPIPS(Metric, name="lpips"):
                 f"({_FROM})",
                 "model",
             )
-        if not self._path.is_file() or self._path.suffix != ".keras":
-            found = "is another kind of file" if self._path.is_file() else "no such file"
-            raise OptionError(f"model={self.model}: {found}; wanted is {_WANTED}", "model")
 
     @property
     def _path(self) -> Path:
@@ -72,6 +69,8 @@ class LPIPS(Metric, name="lpips"):
 
     def prepare(self) -> None:
         """Load the network, and see that an image is at no distance from itself, and only there."""
+        if not self._path.is_file():
+            raise OptionError(f"model={self.model}: no such file; wanted is {_WANTED}", "model")
         levels = np.arange(64 * 64 * 3, dtype=np.uint32).reshape(64, 64, 3)
         image = (levels * 37 % 251).astype(np.uint8)
         try:

@@ -7,6 +7,8 @@ the authors' window and constants.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -74,16 +76,20 @@ def similarity(
     """
     height, width = (side - _EDGE for side in image.shape[:2])
     sums = np.zeros(image.shape[2])
+    # One working memory for all tiles: fresh memory costs more than the sums.
+    space = np.empty((2, 4 * (_TILE[0] + _STEP + _EDGE) * (min(_TILE[1], width) + _EDGE)))
     for channel in range(image.shape[2]):
         x, y = image[..., channel], reference[..., channel]
         for top in range(0, height, _TILE[0]):
             for left in range(0, width, _TILE[1]):
                 tile = np.s_[top : top + _TILE[0] + _EDGE, left : left + _TILE[1] + _EDGE]
-                sums[channel] += _tile_sum(x[tile], y[tile], peak, luminance)
+                sums[channel] += _tile_sum(x[tile], y[tile], peak, luminance, space)
     return sums / (height * width)
 
 
-def _tile_sum(x: np.ndarray, y: np.ndarray, peak: float, luminance: bool) -> float:
+def _tile_sum(
+    x: np.ndarray, y: np.ndarray, peak: float, luminance: bool, space: np.ndarray
+) -> float:
     """Sum of the SSIM map of two `[h + 10, w + 10]`.
 
     With s = x + y and d = x - y, and everything doubled, equation 13 reads
@@ -95,22 +101,33 @@ def _tile_sum(x: np.ndarray, y: np.ndarray, peak: float, luminance: bool) -> flo
     which takes four filters, and is 1 to the last bit where d is 0.
     """
     (height, width), rows = x.shape, x.shape[0] - _EDGE
-    stack = np.zeros((4, height + -rows % _STEP, width))  # rows of zeros fill the last step
+    filled = rows + -rows % _STEP  # rows of zeros fill the last step
+    stack = _part(space[0], 4, filled + _EDGE, width)
     np.add(x, y, out=stack[0, :height], dtype=np.float64)
     np.subtract(x, y, out=stack[1, :height], dtype=np.float64)
+    stack[:2, height:] = 0
     np.multiply(stack[:2], stack[:2], out=stack[2:])
     steps = sliding_window_view(stack, _STEP + _EDGE, axis=1)[:, ::_STEP].swapaxes(2, 3)
-    down = np.matmul(_DOWN, steps).reshape(4, -1)[:, : rows * width]
+    down = _part(space[1], 4, filled, width)
+    np.matmul(_DOWN, steps, out=down.reshape(4, -1, _STEP, width))
     # Along the rows as if they were one: what a window sees of two rows is left out below.
-    mean_s, mean_d, var_s, var_d = (np.correlate(plane, _WEIGHTS, "valid") for plane in down)
+    across = _part(space[0], 4, rows * width - _EDGE)
+    for plane, out in zip(down[:, :rows].reshape(4, -1), across, strict=True):
+        out[:] = np.correlate(plane, _WEIGHTS, "valid")
+    mean_s, mean_d, var_s, var_d = across
     squared_s, squared_d = np.square(mean_s, out=mean_s), np.square(mean_d, out=mean_d)
     var_s -= squared_s
     var_d -= squared_d
-    similar = np.zeros(rows * width)
-    structure = _ratio(var_s, var_d, 2 * (K2 * peak) ** 2, out=similar[:-_EDGE])
+    similar = _part(space[1], rows, width)
+    structure = _ratio(var_s, var_d, 2 * (K2 * peak) ** 2, out=similar.reshape(-1)[:-_EDGE])
     if luminance:
         structure *= _ratio(squared_s, squared_d, 2 * (K1 * peak) ** 2, out=var_s)
-    return float(similar.reshape(rows, width)[:, :-_EDGE].sum())
+    return float(similar[:, :-_EDGE].sum())
+
+
+def _part(memory: np.ndarray, *shape: int) -> np.ndarray:
+    """The beginning of `memory`, in that shape."""
+    return memory[: math.prod(shape)].reshape(shape)
 
 
 def _ratio(a: np.ndarray, b: np.ndarray, constant: float, *, out: np.ndarray) -> np.ndarray:
