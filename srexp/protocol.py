@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from srexp.images.colour import as_rgb, luma
 from srexp.images.geometry import crop_border, modcrop
 from srexp.images.quantize import from_uint8, round_8bit, to_uint8
 from srexp.metrics import psnr, ssim
+from srexp.metrics.base import Metric
 from srexp.metrics.ssim import WINDOW
 from srexp.options import Options, bounded, choice
 
@@ -31,7 +34,7 @@ class Protocol(Options, group="protocol", name="protocol"):
     Attributes:
         degrade: What the degradation works on: `y` (luma, 8 bits) or `rgb`.
         lr_8bit: Whether LR is rounded to 8 bits, as a stored picture is, or kept in floats.
-        compare: What PSNR and SSIM see: `y` or `rgb` (PSNR over all channels, SSIM per channel).
+        compare: What the metrics see: `y` or `rgb` (PSNR over all channels, SSIM per channel).
         border: Pixels dropped on each side before comparing; None for `scale`.
     """
 
@@ -64,11 +67,32 @@ class Protocol(Options, group="protocol", name="protocol"):
         lr = degradation(hr, seed=seed, eight_bit=self.lr_8bit)
         return hr, round_8bit(lr) if self.lr_8bit else lr
 
-    def score(self, sr: np.ndarray, hr: np.ndarray, scale: int) -> tuple[float, float]:
-        """PSNR in dB and SSIM of a result, both of `[H, W, C]`, rounded to 8 bits and cropped."""
+    def score(
+        self,
+        sr: np.ndarray,
+        hr: np.ndarray,
+        scale: int,
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> tuple[float, float, dict[str, float]]:
+        """Score a result.
+
+        Args:
+            sr: `[H, W, C]`; it and `hr` are rounded to 8 bits and cropped here.
+            hr: The same shape.
+            scale: Decides the crop where `border` is None.
+            metrics: What is wanted beside PSNR and SSIM.
+
+        Returns:
+            PSNR in dB, SSIM, and the values of `metrics`: NaN where the image is too small.
+        """
         border = scale if self.border is None else self.border
         a, b = (crop_border(self._compared(image), border) for image in (sr, hr))
-        return psnr(a, b, peak=255), ssim(a, b, peak=255)
+        side = min(a.shape[:2])
+        further = {
+            name: metric(a, b) if side >= metric.minimum_side else math.nan
+            for name, metric in (metrics or {}).items()
+        }
+        return psnr(a, b, peak=255), ssim(a, b, peak=255), further
 
     def _compared(self, image: np.ndarray) -> np.ndarray:
         stored = to_uint8(image)

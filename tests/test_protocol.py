@@ -190,8 +190,8 @@ def test_results_are_rounded_and_clipped_before_they_are_compared(name):
     assert protocol.score(hr + 0.4 / 255, hr, 2)[0] == math.inf
     assert protocol.score(hr + 0.6 / 255, hr, 2)[0] == pytest.approx(48.1308, abs=1e-4)
     white = np.ones_like(hr)
-    assert protocol.score(white * 1.4, white, 2) == (math.inf, 1)
-    assert protocol.score(-white, 0 * white, 2) == (math.inf, 1)
+    assert protocol.score(white * 1.4, white, 2) == (math.inf, 1, {})
+    assert protocol.score(-white, 0 * white, 2) == (math.inf, 1, {})
 
 
 def test_rgb_is_compared_over_all_channels():

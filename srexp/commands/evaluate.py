@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from omegaconf import DictConfig
@@ -17,6 +18,7 @@ from srexp.config.settings import (
     plain,
 )
 from srexp.files import write_atomically
+from srexp.metrics.base import Metric
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Upscaler
 from srexp.options import OptionError
@@ -51,7 +53,14 @@ def evaluate(config: DictConfig) -> None:
         for remark in images.remarks:
             console.print(f"note: {remark}")
     tasks = [
-        scoring.Task(images, settings.degradation, name, protocol, settings.seed)
+        scoring.Task(
+            images,
+            settings.degradation,
+            name,
+            protocol,
+            settings.seed,
+            metrics=settings.metric,
+        )
         for images in sets.values()
         for name, protocol in settings.protocol.items()
     ]
@@ -76,6 +85,7 @@ def evaluate(config: DictConfig) -> None:
         upscaler, weights, cost = load_upscaler(run, experiment, settings.weights)
         method = run.config["model"]["name"]
         folder = run.folder / "evaluations"
+    _prepare(settings.metric)
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     for task in tasks:
         try:
@@ -88,6 +98,21 @@ def evaluate(config: DictConfig) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_csv(report).encode())
         console.print(f"per image: {path}\n", soft_wrap=True)
+
+
+def _prepare(metrics: dict[str, Metric]) -> None:
+    """Raises OptionError: A metric lacks what it needs."""
+    # Otherwise LPIPS without a run takes all memory of a GPU that others may be using.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    for name, metric in metrics.items():
+        fault: OptionError | None = None
+        with quiet_import():
+            try:
+                metric.prepare()
+            except OptionError as error:
+                fault = error
+        if fault is not None:
+            raise OptionError(f"metric.{name}.{fault}", f"metric.{name}.{fault.key}") from fault
 
 
 def _take_over(settings: EvaluateSettings, run: RunFolder) -> None:

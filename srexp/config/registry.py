@@ -26,11 +26,14 @@ _GROUPS = {
     "schedule": ("srexp.training.schedules", "Schedule"),
     "trainer": ("srexp.training.trainer", "Trainer"),
     "protocol": ("srexp.protocol", "Protocol"),
+    "metric": ("srexp.metrics.base", "Metric"),
     "benchmark": ("srexp.data.sources", "Benchmark"),
     "tracking": ("srexp.tracking.options", "Tracking"),
 }
 # Packages in which every module may hold options.
-_PACKAGES = ("srexp.activations", "srexp.degradations", "srexp.losses", "srexp.models")
+_PACKAGES = (
+    "srexp.activations", "srexp.degradations", "srexp.losses", "srexp.metrics", "srexp.models",
+)  # fmt: skip
 
 
 def groups() -> tuple[str, ...]:

@@ -16,17 +16,18 @@ from srexp.config.effect import has_effect, is_folder
 from srexp.config.registry import implementation
 from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
+from srexp.metrics.base import Metric
 from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
 from srexp.options import OptionError, Options, additions, flatten
 from srexp.protocol import Protocol, digest
 from srexp.training.experiment import Experiment, Paths, check_seed
 
-# Groups whose node holds one named option; benchmark and protocol hold several, by name.
+# Groups whose node holds one named option, and those that hold several, by name.
 _SINGLE = (
     "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
 )  # fmt: skip
-_SEVERAL = ("protocol", "benchmark")
+_SEVERAL = ("protocol", "benchmark", "metric")
 
 
 @dataclass
@@ -37,6 +38,7 @@ class EvaluateSettings:
     model: Model
     protocol: dict[str, Protocol]
     benchmark: dict[str, Benchmark]
+    metric: dict[str, Metric]
     paths: Paths
     run: str | None
     weights: str
@@ -148,6 +150,8 @@ def _settings(cls: type[Any], config: dict[str, Any]) -> Any:
         if group in known:
             values[group] = build_option(group, values.get(group), group)
     for group in _SEVERAL:
+        if group not in known:
+            continue
         nodes = values.get(group) or {}
         if not isinstance(nodes, dict):
             raise OptionError(f"{group}={nodes}: must be options of the group {group}")

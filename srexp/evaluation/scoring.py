@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from srexp.data.sets import DataError, ImageSet
 from srexp.degradations.base import Degradation
 from srexp.evaluation.statistics import Interval, t_interval
 from srexp.images.quantize import pack, round_8bit, unpack
+from srexp.metrics.base import Metric
 from srexp.models.upscaler import Upscaler, bicubic
 from srexp.protocol import Protocol, digest, options_digest
 
@@ -25,10 +26,11 @@ class NotFinite(ArithmeticError):
 
 @dataclass(frozen=True)
 class Score:
-    """PSNR in dB (`inf` for identical images) and SSIM."""
+    """PSNR in dB (`inf` for identical images), SSIM, and further metrics by name (NaN: none)."""
 
     psnr: float
     ssim: float
+    further: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Task:
         protocol_name: For tables and keys: `y_paper`.
         protocol: How it is scored.
         seed: For degradations with noise.
+        metrics: Columns beside PSNR and SSIM, ready to use; no part of what a score belongs to.
     """
 
     images: ImageSet
@@ -78,6 +81,7 @@ class Task:
     protocol_name: str
     protocol: Protocol
     seed: int
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         least = self.protocol.minimum_side(self.degradation.scale)
@@ -124,7 +128,7 @@ class Task:
         def make(name: str, image: np.ndarray) -> Case:
             hr, lr = self.protocol.pair(image, self.degradation, seed=self.seed)
             sr = round_8bit(baseline(lr, eight_bit=self.protocol.lr_8bit))
-            score = Score(*self.protocol.score(sr, hr, self.degradation.scale))
+            score = self._score(sr, hr)
             return Case(name, pack(hr), pack(lr), pack(sr), score)
 
         with ThreadPoolExecutor() as pool:
@@ -137,8 +141,11 @@ class Task:
             if not np.isfinite(raw).all():  # rounding would make black pixels of them
                 raise NotFinite(f"{case.name}: the model's image holds NaN or infinite values")
             sr = round_8bit(raw)
-            score = Score(*self.protocol.score(sr, unpack(case.hr), self.degradation.scale))
+            score = self._score(sr, unpack(case.hr))
             yield ImageResult(case.name, score, case.bicubic_score), case, sr
+
+    def _score(self, sr: np.ndarray, hr: np.ndarray) -> Score:
+        return Score(*self.protocol.score(sr, hr, self.degradation.scale, self.metrics))
 
 
 @dataclass
@@ -172,6 +179,13 @@ class Report:
         values = [quantity(row) for row in self.counted]
         return float(np.mean(values)) if values else math.nan
 
+    def further(self, name: str) -> tuple[float, float]:
+        """Means of a further metric, and of bicubic's; NaN if an image has none."""
+        return (
+            self.mean(lambda row: row.score.further[name]),
+            self.mean(lambda row: row.bicubic.further[name]),
+        )
+
     @property
     def gain(self) -> Interval:
         """Mean PSNR gain over bicubic and its 95 % interval."""
@@ -190,6 +204,8 @@ class Report:
             "psnr_gain_high": gain.high,
             "ssim_gain": self.mean(lambda r: r.score.ssim - r.bicubic.ssim),
         }
+        for name in self.task.metrics:
+            values[name], values[f"{name}_bicubic"] = self.further(name)
         return {f"{self.task.key}/{k}": v for k, v in values.items() if math.isfinite(v)}
 
 

@@ -57,6 +57,11 @@ def table(report: Report) -> Table:
     drawn.add_column("gain dB", footer=number(psnr - psnr_b, 2, sign=True), justify="right")
     drawn.add_column("SSIM bicubic", footer=number(ssim_b, 4), justify="right")
     drawn.add_column(Text(f"SSIM {method}"), footer=number(ssim, 4), justify="right")
+    metrics = report.task.metrics
+    for name, metric in metrics.items():
+        mean, mean_b = (number(value, metric.digits) for value in report.further(name))
+        drawn.add_column(f"{metric.label} bicubic", footer=mean_b, justify="right")
+        drawn.add_column(Text(f"{metric.label} {method}"), footer=mean, justify="right")
     for row in report.rows:
         drawn.add_row(
             Text(row.image),
@@ -65,6 +70,11 @@ def table(report: Report) -> Table:
             number(row.gain, 2, sign=True),
             number(row.bicubic.ssim, 4),
             number(row.score.ssim, 4),
+            *(
+                number(score.further[name], metric.digits)
+                for name, metric in metrics.items()
+                for score in (row.bicubic, row.score)
+            ),
         )
     return drawn
 
@@ -76,6 +86,15 @@ def caption(report: Report, cost: Cost | None) -> str:
         lines.append(
             f"left out of all means, identical to HR (PSNR infinite): {', '.join(report.infinite)}"
         )
+    for name, metric in report.task.metrics.items():
+        if metric.note:
+            lines.append(f"{metric.label}: {metric.note}")
+        small = [row.image for row in report.rows if math.isnan(row.score.further[name])]
+        if small:
+            lines.append(
+                f"{metric.label}: none, and so no mean, where a side is below "
+                f"{metric.minimum_side} pixels: {', '.join(small)}"
+            )
     facts = [f"weights: {report.weights}"] if report.weights else []
     if cost is not None:
         facts.append(str(cost))
@@ -88,8 +107,15 @@ def to_csv(report: Report) -> str:
     """The per-image results, full precision, with what they belong to in every line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
     task = report.task
+    judged = {name: metric.weights for name, metric in task.metrics.items() if metric.weights}
+    writer.writerow(
+        [
+            *_CSV_COLUMNS,
+            *(column for name in task.metrics for column in (name, f"{name}_bicubic")),
+            *(f"{name}_weights" for name in judged),
+        ]
+    )
     for row in report.rows:
         writer.writerow(
             [
@@ -106,6 +132,12 @@ def to_csv(report: Report) -> str:
                 repr(row.bicubic.psnr),
                 repr(row.bicubic.ssim),
                 repr(row.gain),
+                *(
+                    repr(score.further[name])
+                    for name in task.metrics
+                    for score in (row.score, row.bicubic)
+                ),
+                *judged.values(),
             ]
         )
     return text.getvalue()

@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
+from srexp.metrics.differences import differences
+
 
 def psnr(image: np.ndarray, reference: np.ndarray, *, peak: float) -> float:
     """10 log10(peak² / MSE) in dB, over all pixels and channels.
 
     Args:
-        image: Any shape.
+        image: `[H, ...]`, of any number type.
         reference: The same shape.
         peak: The largest value that a pixel can have (255 for 8 bits, 1 for floats in [0, 1]).
 
@@ -22,7 +24,6 @@ def psnr(image: np.ndarray, reference: np.ndarray, *, peak: float) -> float:
     Raises:
         ValueError: The shapes differ.
     """
-    if image.shape != reference.shape:
-        raise ValueError(f"psnr: shapes differ: {image.shape} and {reference.shape}")
-    error = float(np.mean((image.astype(np.float64) - reference.astype(np.float64)) ** 2))
+    bands = differences(image, reference)
+    error = sum(float(np.square(band, out=band).sum()) for band in bands) / image.size
     return math.inf if error == 0 else 10 * math.log10(peak**2 / error)

@@ -20,6 +20,7 @@ from srexp.config.settings import build_option, experiment_of
 NEEDS = {
     ("data", "folder"): ["data.train_dir=pictures"],
     ("benchmark", "folder"): ["benchmark.folder.dir=pictures"],
+    ("metric", "lpips"): ["metric.lpips.model=network.keras"],
 }
 
 

@@ -14,7 +14,7 @@ from srexp.config.settings import build_option, evaluate_settings, experiment_of
 from srexp.options import additions, flatten
 from srexp.training.experiment import Experiment
 
-SEVERAL = ("protocol", "benchmark")
+SEVERAL = ("protocol", "benchmark", "metric")
 
 
 def test_every_option_composes_and_builds(any_option: str, compose_for, needs) -> None:

@@ -15,6 +15,8 @@ from srexp.degradations.downscale import Downscale
 from srexp.evaluation.scoring import ImageResult, NotFinite, Report, Score, Task, evaluate
 from srexp.images.quantize import from_uint8, unpack
 from srexp.images.resize import resize_matlab
+from srexp.metrics.base import Metric
+from srexp.metrics.mae import MAE
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Upscaler
 from srexp.protocol import Protocol
@@ -221,3 +223,67 @@ def test_a_network_that_returns_nan_is_refused_by_name():
     task = _task()
     with pytest.raises(NotFinite, match="a: "):
         evaluate(task, _truth_plus(task, {"a": math.nan, "b": 1}), method="diverged")
+
+
+class Brightness(Metric):
+    """A metric whose values are known: the mean level of the image alone."""
+
+    label = "brightness"
+    minimum_side = 18
+
+    def __call__(self, image, reference):
+        assert image.dtype == reference.dtype == np.uint8
+        return float(image.mean())
+
+
+def test_further_metrics_see_what_the_protocol_compares():
+    images = {"a": _noise(24, 24, 0), "b": _noise(22, 30, 1)}
+    plain, task = _task(_set(**images)), _task(_set(**images))
+    task.metrics = {"level": Brightness(), "mae": MAE()}
+    assert task.digest == plain.digest
+    report = evaluate(task, _truth_plus(task, {"a": 1, "b": -3}), method="oracle")
+    before = evaluate(plain, _truth_plus(plain, {"a": 1, "b": -3}), method="oracle")
+    levels = {name: np.rint(image * 255)[2:-2, 2:-2].mean() for name, image in images.items()}
+    for row, other, difference in zip(report.rows, before.rows, (1, -3), strict=True):
+        further = row.score.further
+        assert further["mae"] == abs(difference)
+        assert further["level"] == pytest.approx(levels[row.image] + difference, abs=1e-9)
+        assert row.bicubic.further["mae"] > 3
+        assert (row.score.psnr, row.score.ssim) == (other.score.psnr, other.score.ssim)
+        assert other.score.further == other.bicubic.further == {}
+    values = report.metrics()
+    assert values["mine_x2/y_paper/mae"] == 2
+    mean = np.mean([row.bicubic.further["mae"] for row in report.rows])
+    assert values["mine_x2/y_paper/mae_bicubic"] == pytest.approx(mean, abs=1e-12)
+    old = before.metrics()
+    assert {key: values[key] for key in old} == old
+
+
+def test_no_value_of_a_small_image_and_then_no_mean():
+    task = _task(_set(fits=_noise(22, 22, 0), small=_noise(22, 20, 1)))
+    task.metrics = {"level": Brightness()}
+    report = evaluate(task, _truth_plus(task, {"fits": 1, "small": 1}), method="oracle")
+    assert [math.isnan(row.score.further["level"]) for row in report.rows] == [False, True]
+    assert all(math.isnan(value) for value in report.further("level"))
+    assert not [key for key in report.metrics() if "level" in key]
+
+
+@pytest.mark.parametrize("protocol", ["y_paper", "y_of_rgb", "rgb"])
+def test_metrics_under_each_protocol(protocol):
+    """Protocols that compare luma give the metrics luma, in one channel."""
+    options = {
+        "y_paper": PAPER, "rgb": RGB, "y_of_rgb": replace(RGB, compare="y"),
+    }  # fmt: skip
+    shapes = []
+
+    class Seen(Metric):
+        def __call__(self, image, reference):
+            shapes.append((image.shape, reference.shape))
+            return 0.0
+
+    images = _set(a=_noise(30, 33, 0, 3))
+    task = Task(images, X2, protocol, options[protocol], 0, metrics={"seen": Seen()})
+    upscaler = Upscaler(Resampler(interpolation="bicubic"), X2, channels=3)
+    evaluate(task, upscaler, method="bicubic")
+    shape = (26, 28, 3 if protocol == "rgb" else 1)
+    assert shapes == [(shape, shape)] * 2

@@ -15,6 +15,7 @@ from srexp.data.sets import ImageSet
 from srexp.degradations.downscale import Downscale
 from srexp.evaluation.scoring import ImageResult, Report, Score, Task
 from srexp.evaluation.tables import caption, headline, number, table, to_csv
+from srexp.metrics.base import Metric
 from srexp.protocol import Protocol
 
 ROWS = [
@@ -154,3 +155,63 @@ def test_csv_keeps_infinite_rows():
     (line,) = csv.DictReader(io.StringIO(to_csv(_report(FLAT))))
     assert float(line["psnr"]) == math.inf
     assert float(line["psnr_gain"]) == math.inf
+
+
+class Judged(Metric):
+    """A metric that has weights, as LPIPS has."""
+
+    label = "JUDGE"
+    digits = 2
+    minimum_side = 99
+    weights = "net.keras [01234567]"
+    note = "by somebody"
+
+
+def _further(*values):
+    """Images with a value of the network and of bicubic each."""
+    rows = [
+        ImageResult(name, Score(31.0, 0.9, {"judge": s}), Score(30.0, 0.8, {"judge": b}))
+        for name, s, b in values
+    ]
+    report = _report(*rows)
+    report.task.metrics = {"judge": Judged()}
+    return report
+
+
+def test_further_metrics_stand_behind_the_others():
+    report = _further(("a", 0.125, 0.5), ("b", 0.375, 1.0))
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    console.print(table(report))
+    lines = [
+        [cell.strip() for cell in line.replace("┃", "│").strip("│ ").split("│")]
+        for line in console.file.getvalue().splitlines()
+    ]
+    rows = {line[0]: line[6:] for line in lines if len(line) == 8}
+    assert rows == {
+        "image": ["JUDGE bicubic", "JUDGE srcnn"], "a": ["0.50", "0.12"], "b": ["1.00", "0.38"],
+        "mean": ["0.75", "0.25"],
+    }  # fmt: skip
+    assert caption(report, None).splitlines()[-1] == "JUDGE: by somebody"
+
+
+def test_an_image_without_a_value_is_named():
+    report = _further(("a", 0.125, 0.5), ("b", math.nan, math.nan))
+    assert caption(report, None).splitlines()[-1] == (
+        "JUDGE: none, and so no mean, where a side is below 99 pixels: b"
+    )
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    console.print(table(report))
+    assert console.file.getvalue().count("- │") == 4
+
+
+def test_csv_has_further_metrics_behind_the_old_columns():
+    report = _further(("a", 1 / 3, 0.5), ("b", math.nan, math.nan))
+    plain = _further(("a", 1 / 3, 0.5), ("b", math.nan, math.nan))
+    plain.task.metrics = {}
+    lines, old = (to_csv(r).splitlines() for r in (report, plain))
+    for line, before in zip(lines, old, strict=True):
+        assert line.startswith(f"{before},")
+    first, second = csv.DictReader(io.StringIO("\n".join(lines)))
+    assert (float(first["judge"]), float(first["judge_bicubic"])) == (1 / 3, 0.5)
+    assert first["judge_weights"] == second["judge_weights"] == "net.keras [01234567]"
+    assert math.isnan(float(second["judge"]))

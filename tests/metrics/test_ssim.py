@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
@@ -35,7 +37,7 @@ def _pair(height, width, channels, noise, seed=0):
 
 @pytest.mark.parametrize(
     ("height", "width", "channels"),
-    [(11, 11, 1), (12, 31, 1), (40, 33, 1), (11, 20, 3), (37, 45, 3)],
+    [(11, 11, 1), (12, 31, 1), (40, 33, 1), (11, 20, 3), (37, 45, 3), (90, 530, 1)],
 )
 @pytest.mark.parametrize("noise", [2, 25])
 def test_agrees_with_scikit_image(height, width, channels, noise):
@@ -104,9 +106,34 @@ def test_differing_shapes_are_refused():
         ssim(np.zeros((12, 12, 1)), np.zeros((12, 13, 1)), peak=255)
 
 
-def test_inputs_are_left_alone():
-    a, b = _pair(14, 14, 3, 10)
-    before = a.copy(), b.copy()
-    a.flags.writeable = b.flags.writeable = False
-    ssim(a, b, peak=255)
-    np.testing.assert_array_equal((a, b), before)
+@pytest.mark.parametrize("tile", [(8, 1), (8, 7), (16, 30), (64, 20), (96, 502)])
+def test_tiles_give_the_same_as_the_whole(tile, monkeypatch):
+    a, b = _pair(75, 63, 2, 10)
+    whole = ssim(a, b, peak=255)
+    monkeypatch.setattr(sys.modules["srexp.metrics.ssim"], "_TILE", tile)
+    assert ssim(a, b, peak=255) == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [2, 12, 60])
+def test_noise_on_a_flat_image(sigma):
+    """Its variance is known, the other one's is 0: C2 / (Var + C2), to the second order."""
+    noise = np.random.default_rng(0).normal(0, sigma, (400, 400, 1))
+    flat = np.full(noise.shape, 128.0)
+    _, full = structural_similarity(
+        (flat + noise)[..., 0], flat[..., 0], data_range=255, gaussian_weights=True,
+        use_sample_covariance=False, full=True,
+    )  # fmt: skip
+    got = ssim(flat + noise, flat, peak=255)
+    assert got == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-9)
+    squares = np.exp(-(np.arange(-5, 6) ** 2) / 4.5)
+    squares = ((squares / squares.sum()) ** 2).sum() ** 2  # of the window's weights
+    bottom = sigma**2 * (1 - squares) + 7.65**2
+    scatter = 2 * sigma**4 * squares  # of the variances in the windows
+    expected = 7.65**2 / bottom * (1 + scatter / bottom**2)
+    assert got == pytest.approx(expected, rel=0.02)
+
+
+def test_floats_of_32_bits_are_filtered_in_64():
+    a, b = (x.astype(np.float32) + np.float32(0.3) for x in _pair(30, 30, 1, 4))
+    expected = _reference(a.astype(np.float64), b.astype(np.float64), 255)
+    assert ssim(a, b, peak=255) == pytest.approx(expected, abs=1e-12)

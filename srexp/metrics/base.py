@@ -1,0 +1,51 @@
+"""What every metric beyond PSNR and SSIM is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from srexp.options import Options
+
+
+@dataclass(kw_only=True)
+class Metric(Options, group="metric"):
+    """A further column of an evaluation: one number for an image and its reference.
+
+    PSNR and SSIM stand in every evaluation; these are asked for.
+
+    Attributes:
+        label: Heads its columns in tables.
+        digits: Behind the point, in tables.
+        minimum_side: The smallest side that it can judge, in pixels; smaller images have no value.
+    """
+
+    label: ClassVar[str]
+    digits: ClassVar[int] = 4
+    minimum_side: ClassVar[int] = 1
+
+    @property
+    def note(self) -> str:
+        """What a reader of the table has to know, such as a unit; or empty."""
+        return ""
+
+    @property
+    def weights(self) -> str:
+        """Which weights it judges with, where it has any: equal for equal weights."""
+        return ""
+
+    def prepare(self) -> None:
+        """Read what it needs, before anything is scored.
+
+        Raises:
+            OptionError: What it needs is not there or does not do.
+        """
+
+    def __call__(self, image: np.ndarray, reference: np.ndarray) -> float:
+        """Judge `image` by `reference`: uint8 `[H, W, C]`, cropped, as the protocol compares them.
+
+        C is 1 under protocols that compare luma. Neither may be changed; several threads may call.
+        """
+        raise NotImplementedError
