@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
+    "data": "list, fetch, check and preview image sets",
     "sync": "send MLflow what it does not have yet of the runs",
     "compare": "runs side by side: gains, paired differences, replicates over seeds",
     "runs": "list the runs, show one, remove some",
@@ -119,12 +120,28 @@ def _complete(arguments: list[str]) -> None:
         _complete_runs(given[1:], line.endswith(" "))
     if given[0] == "compare":
         _print_fitting(_run_ids(), "" if line.endswith(" ") else given[-1])
+    if given[0] == "data" and given[1:2] != ["preview"]:
+        _complete_data(given[1:], line.endswith(" "))
+    elif given[0] == "data":
+        given, line = ["train"], line.replace("data preview", "train", 1)
     if given[0] in ("train", "evaluate"):
         rest = line.split(given[0], 1)[1].lstrip(" ")
         os.environ["COMP_LINE"] = f"srexp {rest}"
         os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
         sys.argv = ["srexp", *arguments]
         importlib.import_module(f"srexp.commands.{given[0]}").main()
+
+
+def _complete_data(words: list[str], next_word: bool) -> None:
+    known: list[str] = []
+    if not words or (len(words) == 1 and not next_word):
+        known = ["list", "fetch", "check", "preview"]
+    elif words[0] in ("fetch", "check"):
+        from srexp.data.known import known_sets
+
+        known = list(known_sets())
+    start = "" if next_word or not words else words[-1]
+    print(" ".join(name for name in known if name.startswith(start)))
 
 
 def _complete_runs(words: list[str], next_word: bool) -> None:

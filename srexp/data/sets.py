@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from srexp.data.known import known_sets
 from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image
 from srexp.images.quantize import pack
 from srexp.options import OptionError
@@ -88,9 +89,10 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     paths: list[Path] = []
     for folder in folders:
         if not folder.exists():
+            get = f"srexp data fetch {folder.name}" if folder.name in known_sets() else ""
             raise DataError(
                 f"{folder}: no such folder (paths.data_dir, or SREXP_DATA_DIR, says where the "
-                "known image sets lie)"
+                f"known image sets lie{f'; to get this one: {get}' if get else ''})"
             )
         if not folder.is_dir():
             raise DataError(f"{folder}: is a file; a folder of pictures is wanted")

@@ -62,6 +62,25 @@ def read_image(path: Path) -> tuple[np.ndarray, str | None]:
         raise ImageFileError(f"{path}: cannot be read ({error or type(error).__name__})") from None
 
 
+def stored_as(path: Path) -> tuple[str, str, int]:
+    """How a picture file holds its pixels: format, Pillow's mode, bits a channel.
+
+    Raises:
+        ImageFileError: Not a picture.
+    """
+    try:
+        with Image.open(path) as file:
+            bits = _png_kind(file, path)[0]
+            if file.format == "TIFF":
+                depths = getattr(file, "tag_v2", {}).get(258, 8)
+                bits = max(depths) if isinstance(depths, tuple) else depths
+            by_mode = {"1": 1, "I": 32, "F": 32}
+            wide = 16 if file.mode.startswith("I;16") else by_mode.get(file.mode, 8)
+            return file.format or "?", file.mode, bits or wide
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
+        raise ImageFileError(f"{path}: not a picture ({error})") from None
+
+
 def _to_array(picture: Image.Image, path: Path) -> np.ndarray:
     if picture.mode.startswith("I;16"):
         values = np.asarray(picture).astype(np.float64)

@@ -1,0 +1,380 @@
+"""`srexp data`: the image sets that are known, getting them, and looking at them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from srexp.commands.exit import fail
+from srexp.data.known import KnownSet, known_set, known_sets
+from srexp.options import OptionError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+# Seconds between the lines that tell of a transfer where there is no terminal for a bar.
+_TELL_EVERY = 30
+# Files of a finding that are named.
+_NAMED = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    given, more = _parser().parse_known_args(arguments)
+    # Overrides may stand after options, which argparse by itself does not take.
+    if more and (given.action != "preview" or any(word.startswith("-") for word in more)):
+        fail(f"{' '.join(more)}: not understood; srexp data {given.action} --help says what is")
+    if given.action == "preview":
+        given.overrides += more
+    try:
+        given.run(given)
+    except OptionError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("stopped; what has arrived is kept for the next call", 130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="srexp data", description="Image sets: what is known, what is here, what is in them."
+    )
+    actions = parser.add_subparsers(
+        required=True, metavar="list|fetch|check|preview", dest="action"
+    )
+
+    def action(name: str, run: Any, what: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=what, description=what)
+        added.set_defaults(run=run)
+        return added
+
+    def with_data_dir(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--data-dir",
+            type=Path,
+            default=Path(os.environ.get("SREXP_DATA_DIR", "data")),
+            help="where the image sets are (default: $SREXP_DATA_DIR, else data)",
+        )
+
+    listing = action("list", _list, "the sets that are known, and which are here")
+    with_data_dir(listing)
+    listing.add_argument("--json", action="store_true", help="for programs")
+    fetching = action("fetch", _fetch, "download known sets into the data directory")
+    fetching.epilog = (
+        "A download that was cut off goes on where it was when the command is given again. A set "
+        "stands in its folder whole and checked, or not at all."
+    )
+    with_data_dir(fetching)
+    fetching.add_argument("names", metavar="NAME", nargs="+", help=", ".join(known_sets()))
+    fetching.add_argument(
+        "--from", dest="address", metavar="ADDRESS",
+        help="another address: of a zip or tar archive, or, ending in /, of the folder that holds "
+        "the files; or an archive on this machine",
+    )  # fmt: skip
+    fetching.add_argument(
+        "--pick", metavar="PATTERN", help="the images' paths in the archive, as in 'HR/*.png'"
+    )
+    fetching.add_argument(
+        "--timeout", type=_seconds, default=30.0, metavar="SECONDS",
+        help="give a connection up when nothing comes for so long (default: 30)",
+    )  # fmt: skip
+    checking = action("check", _check, "look at every picture of some folders")
+    checking.epilog = (
+        "Counts, sizes, modes, bit depths; files that cannot be read; the same picture twice, in "
+        "two folders, or in a known benchmark that is here, by its pixels or by its looks. Exit "
+        "code 1 if something is wrong."
+    )
+    with_data_dir(checking)
+    checking.add_argument(
+        "folders", metavar="DIR", nargs="+", help="a folder of pictures, or the name of a known set"
+    )
+    checking.add_argument("--json", action="store_true", help="for programs")
+    previewing = action(
+        "preview", _preview, "a picture of HR and LR images as training would get them"
+    )
+    previewing.epilog = (
+        "Overrides as for srexp train: srexp data preview data=folder data.train_dir=DIR "
+        "degradation.scale=3 -o preview.png"
+    )
+    previewing.add_argument("overrides", metavar="OVERRIDE", nargs="*", help="as for srexp train")
+    previewing.add_argument(
+        "-o", "--output", type=Path, default=Path("preview.png"), help="default: preview.png"
+    )
+    previewing.add_argument(
+        "-n", "--images", type=int, default=6, metavar="N", help="how many (default: 6)"
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: must be greater than 0")
+    return value
+
+
+# list
+
+
+def _list(given: argparse.Namespace) -> None:
+    rows = [_row(known, given.data_dir) for known in known_sets().values()]
+    if given.json:
+        print(json.dumps(rows, indent=2))
+        return
+    from rich.table import Table
+
+    from srexp.commands.console import make_console
+
+    console = make_console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("set", no_wrap=True)
+    table.add_column("images", justify="right")
+    table.add_column("for")
+    table.add_column("here", no_wrap=True)
+    table.add_column("whose", overflow="fold")
+    table.add_column("terms", overflow="fold")
+    for row in rows:
+        here = {"yes": "yes", "no": "-"}.get(row["here"], f"{row['found']} of {row['images']}")
+        table.add_row(
+            row["name"], str(row["images"]), row["use"], here, row["source"], row["terms"]
+        )
+    console.print(table)
+    console.print(f"\nhere: as {given.data_dir.resolve()}/NAME; to get one: srexp data fetch NAME")
+    console.print(
+        "addresses (not tried by us; --json lists them) may have moved: fetch takes --from\n"
+        "nine photographs need no set: data=photos, benchmark=photos"
+    )
+
+
+def _row(known: KnownSet, data_dir: Path) -> dict[str, Any]:
+    found = known.found(data_dir)
+    return {
+        "name": known.name,
+        "use": known.use,
+        "images": known.images,
+        "source": known.source,
+        "terms": known.terms,
+        "address": known.address,
+        "address_tried": False,
+        "apply": known.apply,
+        "checksums": bool(known.published),
+        "folder": str((data_dir / known.name).resolve()),
+        "found": found,
+        "here": "no" if not found else "yes" if found == known.images else "incomplete",
+    }
+
+
+# fetch
+
+
+def _fetch(given: argparse.Namespace) -> None:
+    from srexp.data.download import FetchError
+    from srexp.data.fetch import fetch
+
+    sets = [known_set(name) for name in dict.fromkeys(given.names)]
+    if len(sets) > 1 and (given.address or given.pick):
+        fail("--from and --pick: are for one set; name one")
+    data_dir = given.data_dir.expanduser()
+    failed = False
+    for known in sets:
+        try:
+            with _Transfer(known) as transfer:
+                got = fetch(
+                    known, data_dir, address=given.address, pick=given.pick,
+                    progress=transfer.tell, patience=given.timeout,
+                )  # fmt: skip
+        except FetchError as error:
+            print(f"srexp: {error}", file=sys.stderr)
+            failed = True
+            continue
+        state = "was here already" if got.was_here else "is here now"
+        checked = (
+            "each the published one (SHA-256)"
+            if got.checked
+            else "not compared with what was published: no checksums of this set are known to us"
+        )
+        print(f"{known.name}: {state}, {got.folder}: {got.images} images, {checked}")
+        print(f"    {known.source}; terms: {known.terms}", flush=True)
+    if failed:
+        sys.exit(1)
+
+
+class _Transfer:
+    """A bar on a terminal; a line now and then elsewhere."""
+
+    def __init__(self, known: KnownSet) -> None:
+        self._name = known.name
+        self._bar: Progress | None = None
+        self._stage = ""
+        self._spoke = 0.0
+
+    def __enter__(self) -> _Transfer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tell(self, stage: str, done: int, total: int | None) -> None:
+        """See `srexp.data.fetch.Progress`."""
+        if stage != self._stage:
+            self._begin(stage)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
+        elif time.monotonic() - self._spoke > _TELL_EVERY:
+            self._spoke = time.monotonic()
+            of = "" if total is None else f" of {total:,}"
+            print(f"{self._name}: {done:,}{of} {stage}", flush=True)
+
+    def _begin(self, stage: str) -> None:
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        from srexp.commands.console import make_console
+
+        self._stage = stage
+        console = make_console()
+        if not console.is_terminal:
+            return
+        if self._bar is not None:
+            self._bar.stop()
+        columns: list[ProgressColumn] = (
+            [DownloadColumn(), TransferSpeedColumn()]
+            if stage == "bytes"
+            else [MofNCompleteColumn(), TextColumn(stage)]
+        )
+        self._bar = Progress(
+            TextColumn(f"{self._name}{', unpacking' if stage == 'images' else ''}"),
+            BarColumn(bar_width=24),
+            *columns,
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._bar.add_task("", total=None)
+        self._bar.start()
+
+
+# check
+
+
+def _check(given: argparse.Namespace) -> None:
+    from srexp.data.inspection import inspect
+
+    data_dir = given.data_dir.expanduser()
+    folders = list(dict.fromkeys(_folder(name, data_dir) for name in given.folders))
+    seen = [inspected.summary() for inspected in inspect(folders, data_dir)]
+    if given.json:
+        print(json.dumps(seen, indent=2))
+    else:
+        print("\n\n".join("\n".join(_lines(summary)) for summary in seen))
+    if any(summary["faults"] for summary in seen):
+        sys.exit(1)
+
+
+def _folder(name: str, data_dir: Path) -> Path:
+    """A path, or the folder of a known set."""
+    folder = Path(name).expanduser()
+    if folder.exists() or name not in known_sets():
+        return folder
+    return data_dir / name
+
+
+def _lines(summary: dict[str, Any]) -> list[str]:
+    lines = [f"{summary['folder']}: {summary['images']} images"]
+    if summary["images"]:
+
+        def span(name: str) -> str:
+            low, high = summary[name]
+            return str(low) if low == high else f"{low} to {high}"
+
+        def counted(name: str, unit: str = "") -> str:
+            return ", ".join(f"{count} {value}{unit}" for value, count in summary[name].items())
+
+        lines += [
+            f"    {span('width')} wide, {span('height')} high; {summary['megapixels']:.1f} "
+            f"megapixels, {summary['bytes'] / 1e6:.1f} MB",
+            f"    {counted('format')}; {counted('mode')}; {counted('bits', '-bit')}",
+        ]
+    lines += [f"    note: {_text(note)}" for note in summary["notes"]]
+    lines += [f"    wrong: {_text(fault)}" for fault in summary["faults"]]
+    return lines
+
+
+def _text(finding: dict[str, Any]) -> str:
+    files = finding["files"]
+    if not files or finding["what"] == "unreadable":  # its text names the file
+        return str(finding["text"])
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f"{', '.join(files[:_NAMED])}{more}: {finding['text']}"
+
+
+# preview
+
+
+def _preview(given: argparse.Namespace) -> None:
+    from srexp.config.settings import experiment_of
+    from srexp.evaluation.preview import degrade, preview
+    from srexp.files import write_atomically
+    from srexp.images.io import to_png
+
+    output = given.output.expanduser()
+    if output.suffix.lower() != ".png":
+        fail(f"-o {given.output}: must end in .png")
+    if not 1 <= given.images <= 100:
+        fail(f"--images {given.images}: must be between 1 and 100")
+    experiment = experiment_of(_composed(given.overrides))
+    train, _ = experiment.data.load()
+    protocol_name, protocol = next(iter(experiment.protocol.items()))
+    degradation, seed = experiment.degradation, experiment.seed
+    names = [n for n, i in train.images.items() if min(i.shape[:2]) >= degradation.scale]
+    if not names:
+        fail(f"degradation.scale={degradation.scale}: all training images are smaller")
+    step = max(1, len(names) // given.images)  # from the whole set, not its beginning
+    shown = names[::step][: given.images]
+    samples = [
+        degrade(name, train.images[name], degradation, protocol, seed + names.index(name))
+        for name in shown
+    ]
+    title = f"{degradation.label}, protocol {protocol_name}, {len(shown)} of {len(names)} images"
+    sheet = preview(samples, scale=degradation.scale, title=title)
+    try:
+        write_atomically(output, to_png(sheet))
+    except OSError as error:
+        fail(f"{output}: cannot be written ({error.strerror})", 1)
+    print(f"{output}: {title}")
+
+
+def _composed(overrides: list[str]) -> dict[str, Any]:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from srexp.config.compose import compose, known_keys
+    from srexp.config.errors import readable
+
+    try:
+        return compose("train", overrides)
+    except OptionError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        fail(readable(error, known_keys("train")))
