@@ -3,8 +3,7 @@
     python scripts/bench/compare.py [RUNS] [SEEDS]
 
 Makes RUNS (100) run folders, SEEDS (1) of them replicates of one method, with scores on sets of 5,
-14 and 100 images, and runs the command three times in each format: the best of each, for a shared
-machine.
+14 and 100 images, and prints the best of three runs of the command in each format.
 """
 
 from __future__ import annotations

@@ -86,13 +86,15 @@ def _why_nothing(
         return (
             f"none of these runs was scored on {', '.join(benchmarks)} under {', '.join(protocols)}"
         )
-    scales: dict[int, list[str]] = {}
-    for result in results:
-        for scale in sorted({task.scale for task in result.evaluations}):
-            scales.setdefault(scale, []).append(result.name)
-    if len(scales) > 1 and all(len(ids) < len(results) for ids in scales.values()):
-        listed = "; ".join(f"x{scale}: {_few(ids)}" for scale, ids in sorted(scales.items()))
-        return f"runs of different scales cannot be compared ({listed})"
+    # What a run was trained for: no further evaluation would help.
+    for what in ("scale", "degradation"):
+        kinds: dict[str, list[str]] = {}
+        for result in results:
+            for kind in sorted({str(getattr(task, what)) for task in result.evaluations}):
+                kinds.setdefault(f"x{kind}" if what == "scale" else kind, []).append(result.name)
+        if all(len(having) < len(results) for having in kinds.values()):
+            listed = "; ".join(f"{kind}: {_few(having)}" for kind, having in sorted(kinds.items()))
+            return f"runs of different {what}s cannot be compared ({listed})"
     return "these runs have no scores in common: " + "; ".join(reasons)
 
 

@@ -316,15 +316,14 @@ def run_of_identity(output_dir: Path, identity: str) -> RunFolder | None:
 
 
 def find_runs(wanted: Sequence[str], output_dir: Path) -> list[RunFolder]:
-    """Each as `find_run` takes it, but the folder is read once; the same run is named once.
+    """Each as `find_run` takes it, but the folder is read once.
 
     Raises:
         RunError: None or several fit one of the names.
     """
     all_folders = all((Path(name) / "run.json").is_file() for name in wanted)
     known = [] if all_folders else runs(output_dir)
-    found = [find_run(name, output_dir, known) for name in wanted]
-    return list({run.folder.resolve(): run for run in found}.values())
+    return [find_run(name, output_dir, known) for name in wanted]
 
 
 def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = None) -> RunFolder:
