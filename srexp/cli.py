@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
+    "reproduce": "measure a published table again, and print ours beside theirs",
     "sync": "send MLflow what it does not have yet of the runs",
     "runs": "list the runs, show one, remove some",
     "ui": "open the MLflow UI on the store that the runs went to",
@@ -36,6 +37,7 @@ commands:
   srexp train model.depth=5 act=prelu             change what you like
   srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination
   srexp evaluate model=bicubic benchmark=set5     score a resampler
+  srexp reproduce table=bicubic                   a published table again
   srexp COMMAND --help                            the groups and keys of a command
 
 completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
@@ -115,7 +117,7 @@ def _complete(arguments: list[str]) -> None:
         return
     if given[0] == "runs":
         _complete_runs(given[1:], line.endswith(" "))
-    if given[0] in ("train", "evaluate"):
+    if given[0] in ("train", "evaluate", "reproduce"):
         rest = line.split(given[0], 1)[1].lstrip(" ")
         os.environ["COMP_LINE"] = f"srexp {rest}"
         os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))

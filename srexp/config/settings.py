@@ -140,7 +140,12 @@ def _type_message(error: OmegaConfBaseException) -> str:
     return line[0].lower() + line[1:]
 
 
-def _settings(cls: type[Any], config: dict[str, Any]) -> Any:
+def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
+    """Check a composed configuration: `cls` has a field for each of its keys.
+
+    Raises:
+        OptionError: In one line: what was received, what would be right.
+    """
     values = dict(config)
     values.pop("experiment", None)
     known = [field.name for field in fields(cls)]
@@ -188,7 +193,7 @@ def experiment_of(config: dict[str, Any]) -> Experiment:
     Raises:
         OptionError: In one line: what was received, what would be right.
     """
-    return _settings(Experiment, config)  # type: ignore[no-any-return]
+    return settings_of(Experiment, config)  # type: ignore[no-any-return]
 
 
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
@@ -197,7 +202,7 @@ def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     Raises:
         OptionError: In one line: what was received, what would be right.
     """
-    return _settings(EvaluateSettings, config)  # type: ignore[no-any-return]
+    return settings_of(EvaluateSettings, config)  # type: ignore[no-any-return]
 
 
 def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
@@ -213,7 +218,7 @@ def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[s
             key: walk(value, f"{prefix}{key}.")
             if isinstance(value, dict)
             else changed(value)
-            if _is_folder(f"{prefix}{key}")
+            if is_folder(f"{prefix}{key}")
             else value
             for key, value in node.items()
         }
@@ -226,7 +231,8 @@ def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     return with_folders(config, lambda folder: os.path.abspath(Path(folder).expanduser()))
 
 
-def _is_folder(key: str) -> bool:
+def is_folder(key: str) -> bool:
+    """Whether a dotted key of a training's configuration names folders."""
     return key.startswith("paths.") or key.rsplit(".", 1)[-1] in ("train_dir", "val_dir", "dir")
 
 
@@ -240,7 +246,7 @@ def config_digest(config: dict[str, Any]) -> str:
         {
             key: value
             for key, value in flatten(_without_additions(config)).items()
-            if not _is_folder(key)
+            if not is_folder(key)
             and not any(key == k or key.startswith(f"{k}.") for k in WITHOUT_EFFECT)
         },
         digits=16,
