@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
     "data": "list, fetch, check and preview image sets",
+    "reproduce": "measure a published table again, and print ours beside theirs",
     "sync": "send MLflow what it does not have yet of the runs",
     "compare": "runs side by side: gains, paired differences, replicates over seeds",
     "runs": "list the runs, show one, remove some",
@@ -39,6 +40,7 @@ commands:
   srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination
   srexp evaluate model=bicubic benchmark=set5     score a resampler
   srexp compare RUN RUN                           differences with their uncertainty
+  srexp reproduce table=bicubic                   a published table again
   srexp COMMAND --help                            the groups and keys of a command
 
 completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
@@ -124,7 +126,7 @@ def _complete(arguments: list[str]) -> None:
         _complete_data(given[1:], line.endswith(" "))
     elif given[0] == "data":
         given, line = ["train"], line.replace("data preview", "train", 1)
-    if given[0] in ("train", "evaluate"):
+    if given[0] in ("train", "evaluate", "reproduce"):
         rest = line.split(given[0], 1)[1].lstrip(" ")
         os.environ["COMP_LINE"] = f"srexp {rest}"
         os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))

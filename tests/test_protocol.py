@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -192,6 +193,53 @@ def test_results_are_rounded_and_clipped_before_they_are_compared(name):
     white = np.ones_like(hr)
     assert protocol.score(white * 1.4, white, 2) == (math.inf, 1, {})
     assert protocol.score(-white, 0 * white, 2) == (math.inf, 1, {})
+
+
+@pytest.mark.parametrize(
+    ("rounding", "difference", "psnr"),
+    [("nearest", 0.6, 48.1308), ("truncate", 0.6, math.inf), ("truncate", 1.6, 48.1308),
+     ("none", 0.6, 48.1308 - 20 * math.log10(0.6))],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["y_paper", "rgb"])
+def test_results_of_programs_that_do_not_round(name, rounding, difference, psnr) -> None:
+    protocol = replace(_protocol(name), rounding=rounding)
+    hr = np.full((20, 20, protocol.channels), np.float32(100 / 255))
+    sr = hr + np.float32(difference / 255)
+    assert protocol.score(sr, hr, 2)[0] == pytest.approx(psnr, abs=1e-3)
+    # What is stored is scored alike: a cast takes nothing off what is a level already.
+    assert protocol.score(protocol.result(sr), hr, 2)[0] == pytest.approx(psnr, abs=1e-3)
+
+
+def test_what_is_not_rounded_is_not_clipped_either() -> None:
+    protocol = replace(_protocol("y_paper"), rounding="none")
+    white = np.ones((20, 20, 1), np.float32)
+    assert protocol.score(white * 1.1, white, 2)[0] == pytest.approx(20, abs=1e-4)
+
+
+def test_every_level_survives_a_cast() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    stored = replace(_protocol("y_paper"), rounding="truncate").result(from_uint8(levels))
+    np.testing.assert_array_equal(stored, from_uint8(levels))
+
+
+def test_full_range_luma_of_colours_by_hand() -> None:
+    protocol = replace(_protocol("y_paper"), luma="full")
+    image = np.zeros((12, 12, 3), np.float32)
+    for colour, level in (((1, 0, 0), 76), ((0, 1, 0), 150), ((0, 0, 1), 29), ((1, 1, 1), 255)):
+        hr, _ = protocol.pair(image + np.float32(colour), _downscale(2), seed=0)
+        np.testing.assert_allclose(hr * 255, level, atol=1e-4)
+    of_rgb = replace(_protocol("y_of_rgb"), luma="full")
+    red = np.zeros((20, 20, 3), np.float32) + np.float32([1, 0, 0])
+    expected = 20 * math.log10(255 / 76)
+    assert of_rgb.score(red, 0 * red, 2)[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_options_added_later_leave_digests_as_they_were() -> None:
+    """Those of runs and documents from before `luma` and `rounding`."""
+    digests = [options_digest(_protocol(name)) for name in ("y_paper", "rgb", "y_of_rgb")]
+    assert digests == ["b9777d3a", "94faf973", "f4467cac"]
+    for changes in ({"luma": "full"}, {"rounding": "none"}, {"rounding": "truncate"}):
+        assert options_digest(replace(_protocol("y_paper"), **changes)) not in digests
 
 
 def test_rgb_is_compared_over_all_channels():

@@ -85,6 +85,19 @@ def compose(
         return plain(hydra.compose(command, given))
 
 
+def compose_beside(command: str, overrides: list[str]) -> dict[str, Any]:
+    """Compose another command's configuration while a command of Hydra's runs, `--config-dir` too.
+
+    Raises:
+        HydraException, OmegaConfBaseException: As on the command line.
+    """
+    import hydra
+
+    from srexp.config.settings import plain
+
+    return plain(hydra.compose(command, overrides))
+
+
 def known_keys(command: str) -> list[str]:
     """Every key that our YAML files have, and every group: what a typo may have meant.
 

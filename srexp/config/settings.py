@@ -137,7 +137,12 @@ def _type_message(error: OmegaConfBaseException) -> str:
     return line[0].lower() + line[1:]
 
 
-def _settings(cls: type[Any], config: dict[str, Any]) -> Any:
+def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
+    """Check a composed configuration: `cls` has a field for each of its keys.
+
+    Raises:
+        OptionError: In one line: what was received, what would be right.
+    """
     values = dict(config)
     values.pop("experiment", None)
     known = [field.name for field in fields(cls)]
@@ -187,7 +192,7 @@ def experiment_of(config: dict[str, Any]) -> Experiment:
     Raises:
         OptionError: In one line: what was received, what would be right.
     """
-    return _settings(Experiment, config)  # type: ignore[no-any-return]
+    return settings_of(Experiment, config)  # type: ignore[no-any-return]
 
 
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
@@ -196,7 +201,7 @@ def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     Raises:
         OptionError: In one line: what was received, what would be right.
     """
-    return _settings(EvaluateSettings, config)  # type: ignore[no-any-return]
+    return settings_of(EvaluateSettings, config)  # type: ignore[no-any-return]
 
 
 def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

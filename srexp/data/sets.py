@@ -84,8 +84,6 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     Raises:
         DataError: A folder is missing or empty, a file cannot be read, or the count is wrong.
     """
-    images: dict[str, np.ndarray] = {}
-    remarks: list[str] = []
     paths: list[Path] = []
     for folder in folders:
         if not folder.exists():
@@ -109,6 +107,17 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     if expected is not None and len(paths) != expected:
         where = " and ".join(str(folder) for folder in folders)
         raise DataError(f"{where}: {len(paths)} pictures, but {name} has {expected}")
+    return read_files(name, paths)
+
+
+def read_files(name: str, paths: list[Path]) -> ImageSet:
+    """Read picture files as a set, in this order.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    images: dict[str, np.ndarray] = {}
+    remarks: list[str] = []
     for path, unique in zip(paths, _unique_names(paths), strict=True):
         try:
             images[unique], remark = read_image(path)

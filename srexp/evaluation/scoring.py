@@ -14,7 +14,7 @@ import numpy as np
 from srexp.data.sets import DataError, ImageSet
 from srexp.degradations.base import Degradation
 from srexp.evaluation.statistics import Interval, t_interval
-from srexp.images.quantize import pack, round_8bit, unpack
+from srexp.images.quantize import pack, unpack
 from srexp.metrics.base import Metric
 from srexp.models.upscaler import Upscaler, bicubic
 from srexp.protocol import Protocol, digest, options_digest
@@ -127,7 +127,7 @@ class Task:
 
         def make(name: str, image: np.ndarray) -> Case:
             hr, lr = self.protocol.pair(image, self.degradation, seed=self.seed)
-            sr = round_8bit(baseline(lr, eight_bit=self.protocol.lr_8bit))
+            sr = self.protocol.result(baseline(lr, eight_bit=self.protocol.lr_8bit))
             score = self._score(sr, hr)
             return Case(name, pack(hr), pack(lr), pack(sr), score)
 
@@ -140,7 +140,7 @@ class Task:
             raw = upscaler(unpack(case.lr), eight_bit=self.protocol.lr_8bit)
             if not np.isfinite(raw).all():  # rounding would make black pixels of them
                 raise NotFinite(f"{case.name}: the model's image holds NaN or infinite values")
-            sr = round_8bit(raw)
+            sr = self.protocol.result(raw)
             score = self._score(sr, unpack(case.hr))
             yield ImageResult(case.name, score, case.bicubic_score), case, sr
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from srexp.evaluation.cost import Cost
-from srexp.evaluation.scoring import Report
+from srexp.evaluation.scoring import ImageResult, Report, Score, Task
 
 _CSV_COLUMNS = (
     "set", "scale", "degradation", "protocol", "digest", "method", "weights", "image",
@@ -141,3 +141,23 @@ def to_csv(report: Report) -> str:
             ]
         )
     return text.getvalue()
+
+
+def from_csv(text: str, task: Task) -> Report | None:
+    """The results that `to_csv` wrote; None where they are not of this task, or damaged."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    names = list(task.images.images)
+    try:
+        if any(row["digest"] != task.digest for row in rows) or names != [r["image"] for r in rows]:
+            return None
+        results = [
+            ImageResult(
+                row["image"],
+                Score(float(row["psnr"]), float(row["ssim"])),
+                Score(float(row["psnr_bicubic"]), float(row["ssim_bicubic"])),
+            )
+            for row in rows
+        ]
+        return Report(task, results, rows[0]["method"], rows[0]["weights"])
+    except (KeyError, TypeError, ValueError):
+        return None

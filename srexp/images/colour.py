@@ -15,6 +15,8 @@ _MATRIX = np.array(
     ]
 )
 _OFFSET = np.array([16.0, 128.0, 128.0])
+# The same luma over the full range 0..255, as in JPEG files (JFIF).
+_FULL_RANGE = np.array([0.299, 0.587, 0.114])
 
 
 def rgb_to_ycbcr(image: np.ndarray) -> np.ndarray:
@@ -31,15 +33,24 @@ def ycbcr_to_rgb(image: np.ndarray) -> np.ndarray:
     return np.clip(rgb, 0.0, 1.0).astype(np.float32)
 
 
-def luma(image: np.ndarray) -> np.ndarray:
+def full_range_luma(image: np.ndarray) -> np.ndarray:
+    """Y = 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]`, unrounded, `[H, W, 1]`: white is 1."""
+    return (image @ _FULL_RANGE)[..., None].astype(np.float32)
+
+
+def luma(image: np.ndarray, *, full_range: bool = False) -> np.ndarray:
     """Y of an RGB image, rounded to 8 bits as `rgb2ycbcr` of a uint8 image is: `[H, W, 1]`.
 
     A one-channel image is returned as it is, without the 16..235 mapping: on Set14 (`bridge`)
     mapping it would move the mean PSNR by 0.09 dB.
+
+    Args:
+        image: `[H, W, 1 or 3]` in [0, 1].
+        full_range: Y in 0..255 as in JPEG and Pillow, not in 16..235.
     """
     if image.shape[2] == 1:
         return image
-    return round_8bit(rgb_to_ycbcr(image)[..., :1])
+    return round_8bit(full_range_luma(image) if full_range else rgb_to_ycbcr(image)[..., :1])
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,14 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.floor(scaled + 0.5), 0, 255).astype(np.uint8)
 
 
+def truncate_to_uint8(image: np.ndarray) -> np.ndarray:
+    """Float [0, 1] to uint8 as a plain cast does it: times 255, clipped, the fraction cut off.
+
+    A level of 8 bits stays as it is: k/255 as float32 is never below k/255.
+    """
+    return np.clip(np.asarray(image, np.float64) * 255.0, 0, 255).astype(np.uint8)
+
+
 def from_uint8(image: np.ndarray) -> np.ndarray:
     """uint8 to float32 in [0, 1]."""
     return (image / np.float32(255)).astype(np.float32)

@@ -39,12 +39,16 @@ def test_version(tmp_path: Path) -> None:
     assert _run(tmp_path, "-m", "srexp", "--version").stdout == f"srexp {__version__}\n"
 
 
-def test_command_help_explains_every_group_in_words(tmp_path: Path) -> None:
-    done = _run(tmp_path, "-m", "srexp", "train", "--help")
+@pytest.mark.parametrize("command", ["train", "reproduce"])
+def test_command_help_explains_every_group_in_words(command: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, "-m", "srexp", command, "--help")
     assert done.returncode == 0, done.stderr
     groups = sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
     groups.remove("hydra")
     groups.remove("metric")  # of evaluate alone
+    groups.remove("table")  # of reproduce alone
+    if command == "reproduce":
+        groups = ["benchmark", "degradation", "paths", "protocol", "table"]
     words = done.stdout.split("Options of each group:")[0]
     options = done.stdout.split("Options of each group:")[1]
     for group in groups:
@@ -62,6 +66,7 @@ LIGHT = {
     "train model.dpth=1": ["tensorflow", "keras", "mlflow"],
     "evaluate model=bicubic": ["tensorflow", "keras", "mlflow"],
     "evaluate model=nope": ["tensorflow", "keras", "mlflow"],
+    "reproduce benchmark=nope": ["tensorflow", "keras", "mlflow"],
     "ui --help": ["tensorflow", "keras", "mlflow", "hydra", "omegaconf"],
 }
 
@@ -96,6 +101,7 @@ def test_cfg_job_is_the_composed_yaml(tmp_path: Path) -> None:
         ("srexp train model.de", {"model.depth="}),
         ("srexp train model=srcnn model.kernel_s", {"model.kernel_sizes="}),
         ("srexp evaluate benchmark=set1", {"benchmark=set14"}),
+        ("srexp reproduce table=bi", {"table=bicubic"}),
     ],
 )
 def test_completion(line: str, expected: set[str], tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""What `srexp reproduce` is told: a published table, and how to measure it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from srexp.config.effect import is_folder
+from srexp.config.settings import settings_of, typed_option, with_additions
+from srexp.data.sources import Benchmark
+from srexp.degradations.base import Degradation
+from srexp.evaluation.published import PublishedRow, PublishedTable
+from srexp.options import OptionError, flatten
+from srexp.protocol import Protocol
+from srexp.training.experiment import Paths
+
+# What a published row says of its network. How long it was trained, how, and from which seed may
+# differ from what our command for the row would do.
+_DEFINING = ("data", "color", "degradation", "model", "act", "init_from")
+
+
+@dataclass
+class ReproduceSettings:
+    """Everything that `srexp reproduce` needs to know.
+
+    Attributes:
+        table: The rows that were asked for.
+        degradation: How LR images are made; its scale is that of each row.
+        protocol: The one protocol, by its name.
+        benchmark: Image sets that have rows in the table.
+        paths: Folders.
+        run: A run for the rows that it fits, or None.
+        train: Whether to train what no run fits.
+    """
+
+    table: PublishedTable
+    degradation: Degradation
+    protocol: dict[str, Protocol]
+    benchmark: dict[str, Benchmark]
+    paths: Paths
+    run: str | None
+    train: bool
+
+    def __post_init__(self) -> None:
+        if len(self.protocol) != 1:
+            given = ",".join(self.protocol)
+            raise OptionError(f"protocol=[{given}]: a table is of one protocol; name one")
+        if not isinstance(self.train, bool):
+            raise OptionError(f"train={self.train}: is not true or false")
+        if self.train and self.run is not None:
+            raise OptionError("run and train=true: give one of them")
+        networks = any(row.train is not None for row in self.table.rows.values())
+        if not networks and self.run is not None:
+            raise OptionError(
+                f"run={self.run}: table={self.table.name} has no row of a network; to score a run: "
+                f"srexp evaluate run={self.run}"
+            )
+        if not networks and self.train:
+            raise OptionError(f"train=true: table={self.table.name} has no row of a network")
+
+
+def reproduce_settings(config: dict[str, Any], table_name: str) -> ReproduceSettings:
+    """Check a composed configuration of `srexp reproduce`.
+
+    Args:
+        config: Plain data.
+        table_name: What the table is called.
+
+    Raises:
+        OptionError: In one line: what was received, what would be right.
+    """
+    values = dict(config)
+    rows = _rows(values.get("table"))
+    degradation = values.get("degradation")
+    scale = degradation.get("scale") if isinstance(degradation, dict) else None
+    if isinstance(degradation, dict) and scale is None:
+        values["degradation"] = {**degradation, "scale": min(row.scale for row in rows.values())}
+    values["table"] = PublishedTable(table_name, rows)
+    settings: ReproduceSettings = settings_of(ReproduceSettings, values)
+    settings.table = PublishedTable(
+        table_name, _asked_for(settings, scale is not None, sorted({r.set for r in rows.values()}))
+    )
+    return settings
+
+
+def _rows(node: Any) -> dict[str, PublishedRow]:
+    """Each row, with what the table says of all of them."""
+    if not isinstance(node, dict) or not isinstance(node.get("rows"), dict) or not node["rows"]:
+        raise OptionError("table: must hold rows")
+    common = {key: value for key, value in node.items() if key != "rows"}
+    rows = {}
+    for key, own in node["rows"].items():
+        if not isinstance(own, dict):
+            raise OptionError(f"table.rows.{key}={own}: must hold set, scale, psnr")
+        values = {**common, **own}
+        tolerance, train = values.pop("tolerance", None), values.get("train")
+        if not isinstance(tolerance, dict) or set(tolerance) != {"psnr", "ssim"}:
+            raise OptionError(f"table.tolerance={tolerance}: must hold psnr and ssim")
+        values |= {f"{metric}_tolerance": value for metric, value in tolerance.items()}
+        if isinstance(train, dict):
+            scale = f"x{values.get('scale')}"
+            if scale not in train:
+                raise OptionError(f"table.train: has no {scale}, the scale of {key}")
+            values["train"] = train[scale]
+        rows[key] = typed_option(PublishedRow, values, f"table.rows.{key}")
+    return rows
+
+
+def _asked_for(
+    settings: ReproduceSettings, one_scale: bool, sets: list[str]
+) -> dict[str, PublishedRow]:
+    scale, name = settings.degradation.scale, settings.table.name
+    listed = ", ".join(sets)
+    for benchmark in settings.benchmark:
+        if benchmark not in sets:
+            raise OptionError(
+                f"benchmark={benchmark}: table={name} has no values for it (it has them for "
+                f"{listed}). If the images are those of one of these sets: "
+                f"benchmark={sets[0]} benchmark.{sets[0]}.dir=DIR"
+            )
+    if not settings.benchmark:
+        raise OptionError(f"benchmark=[]: must name at least one of {listed}")
+    rows = {
+        key: row
+        for key, row in settings.table.rows.items()
+        if row.set in settings.benchmark and (not one_scale or row.scale == scale)
+    }
+    if not rows:
+        scales = sorted({str(row.scale) for row in settings.table.rows.values()})
+        raise OptionError(
+            f"degradation.scale={scale}: table={name} has no values for it (it has them for "
+            f"{', '.join(scales)})"
+        )
+    return rows
+
+
+def difference(theirs: dict[str, Any], wanted: dict[str, Any]) -> str | None:
+    """Why a run is not one of a published row's network, or None where it is.
+
+    Args:
+        theirs: The run's configuration.
+        wanted: That of the command which makes one.
+    """
+    before, ours = _defining(theirs), _defining(wanted)
+    for key in sorted(before.keys() | ours.keys(), key=lambda k: (not k.endswith(".name"), k)):
+        if before.get(key) != ours.get(key):
+            return f"{key}={before.get(key)}, not {ours.get(key)}"
+    return None
+
+
+def _defining(config: dict[str, Any]) -> dict[str, Any]:
+    full = with_additions(config)
+    values = {key: full.get(key) for key in _DEFINING}
+    # The first protocol makes the training pairs.
+    values["protocol"] = next(iter(full["protocol"].values()), None)
+    return {key: value for key, value in flatten(values).items() if not is_folder(key)}
