@@ -6,7 +6,7 @@ run.lock                   held by the process that trains
 environment.json           versions, machine, threads
 metrics.jsonl              every logged number, one line a point in time
 checkpoints/               step-*.npz, the newest ones, and best.npz
-evaluations/               per-image CSV of every evaluation
+evaluations/               per-image CSV of every evaluation; JSON of those by `srexp evaluate`
 grids/                     sample pictures
 model.keras                the scored weights
 """
@@ -348,7 +348,7 @@ def find_run(wanted: str, output_dir: Path) -> RunFolder:
         )
     from difflib import get_close_matches
 
-    near = get_close_matches(wanted, [run.id for run in known], n=1, cutoff=0.3)
+    near = get_close_matches(wanted, ["latest", *(run.id for run in known)], n=1, cutoff=0.3)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise RunError(f"run {wanted}: no such run in {output_dir}{hint}")
 
