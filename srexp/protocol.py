@@ -56,7 +56,12 @@ class Protocol(Options, group="protocol", name="protocol"):
         return 1 if self.degrade == "y" else 3
 
     def pair(
-        self, image: np.ndarray, degradation: Degradation, *, seed: int
+        self,
+        image: np.ndarray,
+        degradation: Degradation,
+        *,
+        seed: int,
+        given: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """A photograph to its HR and LR image.
 
@@ -64,15 +69,24 @@ class Protocol(Options, group="protocol", name="protocol"):
             image: `[H, W, 1 or 3]` in [0, 1], at least `minimum_side` on both sides.
             degradation: HR -> LR; its scale decides the crop.
             seed: For degradations with noise.
+            given: An LR image to take instead of making one; of as many channels as `image`, and
+                of the size that the degradation would make.
 
         Returns:
             HR `[H', W', C]`, cropped so that the scale divides its sides, and LR
             `[H'/scale, W'/scale, C]`, C = `channels`.
         """
         hr = modcrop(image, degradation.scale)
-        hr = self._y(hr) if self.degrade == "y" else round_8bit(as_rgb(hr))
-        lr = degradation(hr, seed=seed, eight_bit=self.lr_8bit)
+        hr = self.works_on(hr)
+        if given is None:
+            lr = degradation(hr, seed=seed, eight_bit=self.lr_8bit)
+        else:
+            lr = self.works_on(given)
         return hr, round_8bit(lr) if self.lr_8bit else lr
+
+    def works_on(self, image: np.ndarray) -> np.ndarray:
+        """Of a picture `[H, W, 1 or 3]`: its luma, or its 8-bit RGB, `[H, W, channels]`."""
+        return self._y(image) if self.degrade == "y" else round_8bit(as_rgb(image))
 
     def result(self, sr: np.ndarray) -> np.ndarray:
         """An image `[H, W, C]` as a model made it, as it is stored and scored: rounded, clipped."""

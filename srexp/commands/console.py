@@ -15,11 +15,16 @@ class _Console(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def make_console() -> Console:
+def make_console(*, stderr: bool = False) -> Console:
     """As wide as the terminal; elsewhere wide enough for every table. Text is never markup."""
-    terminal = sys.stdout.isatty()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot show
+    stream = sys.stderr if stderr else sys.stdout
+    terminal = stream.isatty()
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a name that the terminal cannot show
     return _Console(
-        highlight=False, markup=False, width=None if terminal else 120, soft_wrap=not terminal
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        width=None if terminal else 120,
+        soft_wrap=not terminal,
     )

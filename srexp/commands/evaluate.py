@@ -1,9 +1,13 @@
-"""`srexp evaluate`: score a trained run or a resampler on benchmarks."""
+"""`srexp evaluate`: score a run, a resampler or another program's images on benchmarks."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -20,10 +24,18 @@ from srexp.config.settings import (
 from srexp.files import write_atomically
 from srexp.metrics.base import Metric
 from srexp.models.resampler import Resampler
-from srexp.models.upscaler import Upscaler
+from srexp.models.upscaler import Enlarge, SelfEnsemble, Upscaler
 from srexp.options import OptionError
-from srexp.tracking.record import RunFolder, find_run
+from srexp.tracking.record import RunFolder, environment, find_run
 from srexp.training import checkpoint
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from srexp.evaluation.cost import Cost
+    from srexp.evaluation.saved import SavedImages
+    from srexp.evaluation.scoring import Case, ImageResult, Task
 
 
 def main() -> None:
@@ -31,73 +43,221 @@ def main() -> None:
     run_hydra("evaluate", evaluate)
 
 
+@dataclass
+class _Method:
+    """What is scored.
+
+    Attributes:
+        name: In tables and file names.
+        weights: Which weights it has; empty where it has none.
+        folder: Where its results go.
+        upscaler: It; None where its images are files.
+        saved: Its images of each task, where they are files.
+        cost: Of the network.
+        device: What it runs on.
+    """
+
+    name: str
+    weights: str
+    folder: Path
+    upscaler: Enlarge | None = None
+    saved: dict[str, SavedImages] = field(default_factory=dict)
+    cost: Cost | None = None
+    device: str = ""
+
+
 def evaluate(config: DictConfig) -> None:
-    """Score, print tables, write CSV files.
+    """Score, print tables, write CSV and JSON files.
 
     Raises:
         OptionError, RunError, CheckpointError: Bad input; nothing was written.
     """
     from srexp.commands.console import make_console
-    from srexp.evaluation import scoring
-    from srexp.evaluation.tables import caption, table, to_csv
+    from srexp.evaluation.document import to_json
 
-    console = make_console()
     values = plain(config)
     settings = evaluate_settings(values)
+    console = make_console(stderr=settings.json)
     run: RunFolder | None = None
     if settings.run is not None:
         run = find_run(str(settings.run), settings.paths.output_dir)
         _take_over(settings, run)
+    _check_given(settings)
+    tasks = _tasks(settings, console)
+    if settings.sr_dir is not None:
+        method = _files(settings, tasks, console)
+    elif run is None:
+        method = _resampler(settings)
+    else:
+        method = _network(settings, run, values["paths"], console)
+    if settings.method is not None:
+        method.name = str(settings.method)
+    if settings.ensemble:
+        assert method.upscaler is not None
+        method.upscaler = SelfEnsemble(method.upscaler)
+        method.name += "+"
+        method.weights = ", ".join(filter(None, [method.weights, "mean of 8 flips and rotations"]))
+    _prepare(settings.metric)
+    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+    facts = {"run": run.id if run else None, "environment": environment()}
+    documents = [_score(task, method, settings, stamp, facts, console) for task in tasks]
+    if settings.json:
+        sys.stdout.write(to_json(documents))
+
+
+def _tasks(settings: EvaluateSettings, console: Console) -> list[Task]:
+    from srexp.evaluation.scoring import Task
+
     sets = {name: option.load(name) for name, option in settings.benchmark.items()}
     for images in sets.values():
         for remark in images.remarks:
             console.print(f"note: {remark}")
-    tasks = [
-        scoring.Task(
-            images,
-            settings.degradation,
-            name,
-            protocol,
-            settings.seed,
-            metrics=settings.metric,
-        )
+    options: dict[str, Any] = {"keep": False, "metrics": settings.metric}
+    if settings.timing:
+        options["ahead"] = 0
+    return [
+        Task(images, settings.degradation, name, protocol, settings.seed, **options)
         for images in sets.values()
         for name, protocol in settings.protocol.items()
     ]
-    if run is None:
-        assert isinstance(settings.model, Resampler)
-        method, weights, cost = settings.model.interpolation, "", None
-        upscaler = Upscaler(settings.model, settings.degradation, channels=3)
-        folder = settings.paths.output_dir / "evaluations"
-    else:
-        # Damaged or missing: told before TensorFlow is imported.
-        if settings.weights == "best":
-            checkpoint.load(checkpoint.best_path(run.checkpoints))
-        else:
-            for fault in checkpoint.load_newest(run.checkpoints)[2]:
-                console.print(f"note: {fault}; an older checkpoint is used")
-        with quiet_import():
-            import tensorflow  # noqa: F401
-        from srexp.training.trained import load_upscaler
 
-        # Its own folders may be of another machine.
-        experiment = experiment_of({**run.config, "paths": values["paths"]})
-        upscaler, weights, cost = load_upscaler(run, experiment, settings.weights)
-        method = run.config["model"]["name"]
-        folder = run.folder / "evaluations"
-    _prepare(settings.metric)
-    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    for task in tasks:
-        try:
-            report = scoring.evaluate(task, upscaler, method=method, weights=weights)
-        except scoring.NotFinite as error:
-            raise CommandFailed(str(error), 1) from None
-        console.print(table(report))
-        console.print(caption(report, cost))
-        path = folder / task.key / f"{method}_{stamp}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_csv(report).encode())
-        console.print(f"per image: {path}\n", soft_wrap=True)
+
+def _files(settings: EvaluateSettings, tasks: list[Task], console: Console) -> _Method:
+    """Images that another program made."""
+    from srexp.evaluation.saved import SavedImages
+
+    folder = Path(str(settings.sr_dir)).expanduser().absolute()
+    saved = {task.key: SavedImages.find(folder, task) for task in tasks}
+    for remark in dict.fromkeys(remark for one in saved.values() for remark in one.remarks):
+        console.print(f"note: {remark}")
+    return _Method(
+        folder.name, f"files of {folder}", settings.paths.output_dir / "evaluations", saved=saved
+    )
+
+
+def _resampler(settings: EvaluateSettings) -> _Method:
+    assert isinstance(settings.model, Resampler)
+    return _Method(
+        settings.model.interpolation,
+        "",
+        settings.paths.output_dir / "evaluations",
+        Upscaler(settings.model, settings.degradation, channels=3),
+        device=_processor(),
+    )
+
+
+def _network(
+    settings: EvaluateSettings, run: RunFolder, paths: dict[str, str], console: Console
+) -> _Method:
+    # Damaged or missing: told before TensorFlow is imported.
+    if settings.weights == "best":
+        checkpoint.load(checkpoint.best_path(run.checkpoints))
+    else:
+        for fault in checkpoint.load_newest(run.checkpoints)[2]:
+            console.print(f"note: {fault}; an older checkpoint is used")
+    with quiet_import():
+        import tensorflow  # noqa: F401
+    from srexp.training.devices import environment as devices
+    from srexp.training.trained import load_upscaler
+
+    # Its own folders may be of another machine.
+    experiment = experiment_of({**run.config, "paths": paths})
+    upscaler, weights, cost = load_upscaler(run, experiment, settings.weights)
+    return _Method(
+        run.config["model"]["name"],
+        weights,
+        run.folder / "evaluations",
+        upscaler,
+        cost=cost,
+        device=", ".join(devices()["gpus"]) or _processor(),
+    )
+
+
+def _processor() -> str:
+    machine = environment()
+    return f"{machine['processor']}, {machine['cores']} cores"
+
+
+def _score(
+    task: Task,
+    method: _Method,
+    settings: EvaluateSettings,
+    stamp: str,
+    facts: dict[str, Any],
+    console: Console,
+) -> dict[str, Any]:
+    """Score one task, print and write what came of it, and return it as plain data."""
+    from srexp.evaluation import scoring
+    from srexp.evaluation.document import document, to_json
+    from srexp.evaluation.saved import file_name, save_sr
+    from srexp.evaluation.tables import caption, table, to_csv
+    from srexp.evaluation.timing import Stopwatch
+
+    stem = file_name(method.name)
+    path = method.folder / task.key / f"{stem}_{stamp}.csv"
+    pictures = path.with_suffix("")
+    if isinstance(settings.save_sr, str):
+        pictures = Path(settings.save_sr).expanduser().absolute() / stem / task.key
+    stopwatch: Stopwatch | None = None
+    if settings.timing:
+        assert method.upscaler is not None
+        stopwatch = Stopwatch(method.upscaler, task.protocol.lr_8bit, settings.timing_repeats)
+
+    def see(result: ImageResult, case: Case, sr: np.ndarray) -> None:
+        if stopwatch is not None:
+            stopwatch.time(case)
+        if settings.save_sr:
+            save_sr(pictures, result.image, sr)
+
+    what: Any = {"method": method.name, "weights": method.weights, "see": see}
+    try:
+        if method.upscaler is None:
+            report = scoring.score(task, method.saved[task.key], **what)
+        else:
+            report = scoring.evaluate(task, method.upscaler, **what)
+    except scoring.NotFinite as error:
+        raise CommandFailed(str(error), 1) from None
+    timing = stopwatch.result(method.device) if stopwatch is not None else None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, to_csv(report).encode())
+    found = document(
+        report,
+        cost=method.cost,
+        timing=timing,
+        **facts,
+        ensemble=settings.ensemble,
+        csv=str(path),
+        sr_images=str(pictures) if settings.save_sr else settings.sr_dir,
+    )
+    write_atomically(path.with_suffix(".json"), to_json(found).encode())
+    if settings.json:
+        return found
+    console.print(table(report))
+    console.print(caption(report, method.cost))
+    if timing is not None:
+        console.print(str(timing))
+    if settings.save_sr:
+        console.print(f"SR images: {pictures}", soft_wrap=True)
+    console.print(f"per image: {path}\n", soft_wrap=True)
+    return found
+
+
+def _given() -> set[str]:
+    """The groups and keys on the command line."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return {o.split("=", 1)[0].split(".")[0] for o in HydraConfig.get().overrides.task}
+
+
+def _check_given(settings: EvaluateSettings) -> None:
+    """What was typed must have an effect."""
+    given = _given()
+    if settings.sr_dir is not None and "model" in given:
+        raise OptionError("model: with sr_dir files are scored; leave model or sr_dir out")
+    if settings.run is None and "weights" in given:
+        raise OptionError(f"weights={settings.weights}: of which run? (run=RUN)")
+    if not settings.timing and "timing_repeats" in given:
+        raise OptionError("timing_repeats: has an effect with timing=true alone")
 
 
 def _prepare(metrics: dict[str, Metric]) -> None:
@@ -117,10 +277,8 @@ def _prepare(metrics: dict[str, Metric]) -> None:
 
 def _take_over(settings: EvaluateSettings, run: RunFolder) -> None:
     """A run is scored under the degradation that it was trained for, and by its own protocols."""
-    from hydra.core.hydra_config import HydraConfig
-
     stored = run.config
-    given = {o.split("=", 1)[0].split(".")[0] for o in HydraConfig.get().overrides.task}
+    given = _given()
     settings.model = build_option("model", stored["model"], "model")
     trained_for = build_option("degradation", stored["degradation"], "degradation")
     if "model" in given or ("degradation" in given and settings.degradation != trained_for):

@@ -7,6 +7,8 @@ WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
     "trainer.keep_checkpoints", "trainer.strategy",
 )  # fmt: skip
+# Keys of the image sets that name folders.
+_FOLDERS = ("train_dir", "val_dir", "dir", "hr_dir", "lr_dir")
 
 
 def has_effect(key: str) -> bool:
@@ -22,4 +24,4 @@ def has_effect(key: str) -> bool:
 
 def is_folder(key: str) -> bool:
     """Whether a dotted key holds a path."""
-    return key.startswith("paths.") or key.rsplit(".", 1)[-1] in ("train_dir", "val_dir", "dir")
+    return key.startswith("paths.") or key.rsplit(".", 1)[-1] in _FOLDERS

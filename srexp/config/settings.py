@@ -32,7 +32,7 @@ _SEVERAL = ("protocol", "benchmark", "metric")
 
 @dataclass
 class EvaluateSettings:
-    """Everything that `srexp evaluate` needs to know."""
+    """Everything that `srexp evaluate` needs to know; `conf/evaluate.yaml` says what each is."""
 
     degradation: Degradation
     model: Model
@@ -42,10 +42,29 @@ class EvaluateSettings:
     paths: Paths
     run: str | None
     weights: str
+    sr_dir: str | None
+    method: str | None
+    ensemble: bool
+    timing: bool
+    timing_repeats: int
+    save_sr: bool | str
+    json: bool
     seed: int
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        for key in ("ensemble", "timing", "json"):
+            if not isinstance(getattr(self, key), bool):
+                raise OptionError(f"{key}={getattr(self, key)}: must be true or false")
+        repeats = self.timing_repeats
+        if not isinstance(repeats, int) or isinstance(repeats, bool) or not 1 <= repeats <= 1000:
+            raise OptionError(f"timing_repeats={repeats}: must be a whole number from 1 to 1000")
+        if not isinstance(self.save_sr, bool):
+            check_folder("save_sr", str(self.save_sr))
+        if self.method is not None and not str(self.method).strip():
+            raise OptionError("method: must be a name for the tables, or null")
+        if self.sr_dir is not None:
+            self._check_sr_dir()
         if self.weights not in ("best", "last"):
             raise OptionError(f"weights={self.weights}: must be best or last")
         if not self.protocol or not self.benchmark:
@@ -57,6 +76,17 @@ class EvaluateSettings:
                 f"model={self.model.name}: has weights; say which run's (run=RUN), or choose a "
                 "resampler (model=nearest, bilinear, bicubic, lanczos)"
             )
+
+    def _check_sr_dir(self) -> None:
+        for key, unset in (
+            ("run", None), ("ensemble", False), ("timing", False), ("save_sr", False),
+        ):  # fmt: skip
+            if (value := getattr(self, key)) != unset:
+                typed = "true" if value is True else value
+                raise OptionError(
+                    f"{key}={typed}: with sr_dir the files are scored as they are; "
+                    f"leave {key} or sr_dir out"
+                )
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -177,13 +207,18 @@ def _paths(node: Any) -> Paths:
         if not isinstance(value, str) or not value.strip():
             raise OptionError(f"paths.{name}={value}: must be a folder", f"paths.{name}")
         folders[name] = Path(os.path.abspath(Path(value).expanduser()))
-    output = folders["output_dir"]
-    nearest = next((p for p in (output, *output.parents) if p.exists()), output)
-    if not nearest.is_dir():
-        raise OptionError(f"paths.output_dir={output}: {nearest} is a file, not a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OptionError(f"paths.output_dir={output}: {nearest} may not be written")
+    check_folder("paths.output_dir", str(folders["output_dir"]))
     return Paths(**folders)
+
+
+def check_folder(key: str, value: str) -> None:
+    """Raises OptionError: a folder that can neither be written nor made."""
+    folder = Path(os.path.abspath(Path(value).expanduser()))
+    nearest = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+    if not nearest.is_dir():
+        raise OptionError(f"{key}={folder}: {nearest} is a file, not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OptionError(f"{key}={folder}: {nearest} may not be written")
 
 
 def experiment_of(config: dict[str, Any]) -> Experiment:

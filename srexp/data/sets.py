@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from srexp.data.known import known_sets
 from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image
-from srexp.images.quantize import pack
+from srexp.images.quantize import pack, unpack
 from srexp.options import OptionError
 
 
@@ -22,11 +22,58 @@ class DataError(OptionError):
 
 def pixels_digest(image: np.ndarray) -> str:
     """SHA-256 of an image's pixels and shape, the same for BMP and PNG."""
-    packed = pack(image)
-    return hashlib.sha256(f"{packed.dtype} {packed.shape}".encode() + packed.tobytes()).hexdigest()
+    return _digest_packed(pack(image))
 
 
-@dataclass
+def _digest_packed(packed: np.ndarray) -> str:
+    content = hashlib.sha256(f"{packed.dtype} {packed.shape}".encode())
+    content.update(np.ascontiguousarray(packed).data)
+    return content.hexdigest()
+
+
+def listed(items: Sequence[str], most: int = 5) -> str:
+    """The first few in words: `a, b and 3 more`."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+class Images(Mapping[str, np.ndarray]):
+    """Name -> image `[H, W, C]` float32 in [0, 1]; kept as 8 bits where that loses nothing."""
+
+    def __init__(self, images: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]]) -> None:
+        pairs = images.items() if isinstance(images, Mapping) else images
+        self._packed = {name: pack(image) for name, image in pairs}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return unpack(self._packed[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> `(H, W, C)`."""
+        return {name: image.shape for name, image in self._packed.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return sum(image.nbytes for image in self._packed.values())
+
+    def only(self, names: Iterable[str]) -> Images:
+        """Some of them."""
+        some = Images({})
+        some._packed = {name: self._packed[name] for name in names}
+        return some
+
+    def digests(self) -> dict[str, str]:
+        """Name -> `pixels_digest`."""
+        return {name: _digest_packed(image) for name, image in self._packed.items()}
+
+
 class ImageSet:
     """Named images, `[H, W, 1 or 3]` float32 in [0, 1], in a fixed order.
 
@@ -35,17 +82,27 @@ class ImageSet:
         images: Name -> image.
         remarks: What a person should know about the reading of them.
         originals: Digest of each file's pixels, where `images` were prepared since; else None.
+        lr: Name -> LR image, where a set comes with its own; else None.
     """
 
-    name: str
-    images: dict[str, np.ndarray]
-    remarks: list[str] = field(default_factory=list)
-    originals: dict[str, str] | None = None
+    def __init__(
+        self,
+        name: str,
+        images: Mapping[str, np.ndarray],
+        remarks: list[str] | None = None,
+        originals: dict[str, str] | None = None,
+        lr: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.name = name
+        self.images = images if isinstance(images, Images) else Images(images)
+        self.remarks = [] if remarks is None else remarks
+        self.originals = originals
+        self.lr = lr if lr is None or isinstance(lr, Images) else Images(lr)
 
     @cached_property
     def pixel_digests(self) -> dict[str, str]:
         """Digest of each image's content, by name."""
-        return {name: pixels_digest(image) for name, image in self.images.items()}
+        return self.images.digests()
 
     @property
     def file_digests(self) -> dict[str, str]:
@@ -55,7 +112,11 @@ class ImageSet:
     @cached_property
     def digest(self) -> str:
         """Of all images' content, whatever their names and order."""
-        joined = "".join(sorted(self.pixel_digests.values()))
+        digests = self.pixel_digests
+        if self.lr is not None:  # an LR image belongs to its HR image
+            low = self.lr.digests()
+            digests = {name: digest + low[name] for name, digest in digests.items()}
+        joined = "".join(sorted(digests.values()))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
@@ -73,6 +134,44 @@ def _unique_names(paths: list[Path]) -> list[str]:
     ]
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, by name.
+
+    Raises:
+        DataError: It is missing, may not be read, or holds none.
+    """
+    if not folder.exists():
+        raise DataError(f"{folder}: no such folder")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is a file; a folder of pictures is wanted")
+    try:
+        found = list_images(folder)
+    except PermissionError:
+        raise DataError(f"{folder}: may not be read (permission denied)") from None
+    if not found:
+        endings = " ".join(sorted({e[1:] for e in EXTENSIONS}))
+        raise DataError(f"{folder}: no pictures in it (looked for {endings}, not in subfolders)")
+    return found
+
+
+def read_pictures(
+    pictures: Iterable[tuple[str, Path]], remarks: list[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and images of files, read one by one; remarks on them are added to `remarks`.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    for name, path in pictures:
+        try:
+            image, remark = read_image(path)
+        except ImageFileError as error:
+            raise DataError(str(error)) from None
+        if remark:
+            remarks.append(remark)
+        yield name, image
+
+
 def read_folders(name: str, folders: list[Path], *, expected: int | None = None) -> ImageSet:
     """Read the pictures of one or several folders.
 
@@ -84,7 +183,6 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     Raises:
         DataError: A folder is missing or empty, a file cannot be read, or the count is wrong.
     """
-    paths: list[Path] = []
     for folder in folders:
         if not folder.exists():
             get = f"srexp data fetch {folder.name}" if folder.name in known_sets() else ""
@@ -92,18 +190,7 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
                 f"{folder}: no such folder (paths.data_dir, or SREXP_DATA_DIR, says where the "
                 f"known image sets lie{f'; to get this one: {get}' if get else ''})"
             )
-        if not folder.is_dir():
-            raise DataError(f"{folder}: is a file; a folder of pictures is wanted")
-        try:
-            found = list_images(folder)
-        except PermissionError:
-            raise DataError(f"{folder}: may not be read (permission denied)") from None
-        if not found:
-            endings = " ".join(sorted({e[1:] for e in EXTENSIONS}))
-            raise DataError(
-                f"{folder}: no pictures in it (looked for {endings}, not in subfolders)"
-            )
-        paths += found
+    paths = [path for folder in folders for path in pictures_in(folder)]
     if expected is not None and len(paths) != expected:
         where = " and ".join(str(folder) for folder in folders)
         raise DataError(f"{where}: {len(paths)} pictures, but {name} has {expected}")
@@ -116,13 +203,6 @@ def read_files(name: str, paths: list[Path]) -> ImageSet:
     Raises:
         DataError: A file cannot be read.
     """
-    images: dict[str, np.ndarray] = {}
     remarks: list[str] = []
-    for path, unique in zip(paths, _unique_names(paths), strict=True):
-        try:
-            images[unique], remark = read_image(path)
-        except ImageFileError as error:
-            raise DataError(str(error)) from None
-        if remark:
-            remarks.append(remark)
-    return ImageSet(name, images, remarks)
+    pictures = zip(_unique_names(paths), paths, strict=True)
+    return ImageSet(name, Images(read_pictures(pictures, remarks)), remarks)

@@ -10,8 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from srexp.data.names import match_names, one_each
 from srexp.data.prepare import PREPARATIONS, prepare
-from srexp.data.sets import DataError, ImageSet, read_folders
+from srexp.data.sets import (
+    DataError,
+    Images,
+    ImageSet,
+    listed,
+    pictures_in,
+    read_folders,
+    read_pictures,
+)
 from srexp.images.io import read_image
 from srexp.options import OptionError, Options, bounded, choice
 
@@ -69,10 +78,10 @@ class Data(Options, group="data"):
         return tuple(
             ImageSet(
                 images.name,
-                {
-                    name: prepare(image, self.prepare, self.prepare_size)
+                Images(
+                    (name, prepare(image, self.prepare, self.prepare_size))
                     for name, image in images.images.items()
-                },
+                ),
                 images.remarks,
                 images.pixel_digests,
             )
@@ -153,8 +162,8 @@ class Folder(Data, name="folder"):
         count = min(len(names) - 1, max(1, round(len(names) * self.val_fraction)))
         order = np.random.Generator(np.random.Philox(self.split_seed)).permutation(len(names))
         chosen = {names[i] for i in order[:count]}
-        train = {n: image for n, image in images.images.items() if n not in chosen}
-        val = {n: image for n, image in images.images.items() if n in chosen}
+        train = images.images.only(n for n in images.images if n not in chosen)
+        val = images.images.only(n for n in images.images if n in chosen)
         return ImageSet("train", train, images.remarks), ImageSet("val", val)
 
 
@@ -215,3 +224,47 @@ class FolderBenchmark(Benchmark, name="folder"):
                 f"{images.digest}, published {self.expected_digest})"
             )
         return images
+
+
+@dataclass(kw_only=True)
+class PairsBenchmark(Benchmark, name="pairs"):
+    """HR images and the LR images that somebody else made of them, file by file.
+
+    LR is taken as it is; each HR image is `degradation.scale` times as large, or up to scale - 1
+    pixels more, which are cut off as always. See `srexp.data.names` for how files are matched.
+
+    Attributes:
+        hr_dir: The folder of HR images.
+        lr_dir: The folder of LR images, one for each.
+    """
+
+    hr_dir: str | None
+    lr_dir: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("hr_dir", "lr_dir"):
+            if not getattr(self, key):
+                raise OptionError(f"{key}=null: must name a folder", key)
+
+    def load(self, name: str) -> ImageSet:
+        remarks: list[str] = []
+        hr_dir, lr_dir = Path(str(self.hr_dir)).expanduser(), Path(str(self.lr_dir)).expanduser()
+        try:
+            hr = read_folders(name, [hr_dir])
+            found = match_names(list(hr.images), pictures_in(lr_dir))
+            lr_files = one_each(found, "lr_dir")
+            if found[""]:
+                orphans = listed([path.name for path in found[""]])
+                raise DataError(f"hr_dir: no picture for {orphans} in lr_dir")
+            lr = Images(read_pictures(lr_files.items(), remarks))
+        except DataError as error:
+            raise DataError(f"benchmark.{name}: {error}") from None
+        shapes = hr.images.shapes
+        for image, low in lr.shapes.items():
+            if low[2] != shapes[image][2]:
+                raise DataError(
+                    f"benchmark.{name}: {image} has {shapes[image][2]} channels in hr_dir and "
+                    f"{low[2]} in lr_dir"
+                )
+        return ImageSet(name, hr.images, hr.remarks + remarks, lr=lr)

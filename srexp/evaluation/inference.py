@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-    from srexp.models.upscaler import Forward
+    from srexp.models.tiles import Forward
 
 
 def forward(network: keras.Model) -> Forward:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from srexp.data.sets import DataError, ImageSet
+from srexp.data.sets import DataError, ImageSet, listed
 from srexp.degradations.base import Degradation
 from srexp.evaluation.statistics import Interval, t_interval
 from srexp.images.quantize import pack, unpack
 from srexp.metrics.base import Metric
-from srexp.models.upscaler import Upscaler, bicubic
+from srexp.models.upscaler import Enlarge, bicubic
 from srexp.protocol import Protocol, digest, options_digest
+
+# A dozen of Set14's images at once, but never two of 24 megapixels.
+_AHEAD = 2**23
 
 
 class NotFinite(ArithmeticError):
@@ -74,6 +78,9 @@ class Task:
         protocol: How it is scored.
         seed: For degradations with noise.
         metrics: Columns beside PSNR and SSIM, ready to use; no part of what a score belongs to.
+        keep: Whether HR, LR and bicubic are kept in memory, to be scored again.
+        ahead: Pixels times channels of the images that are prepared while others are scored; 0
+            for none, where something is timed.
     """
 
     images: ImageSet
@@ -82,18 +89,37 @@ class Task:
     protocol: Protocol
     seed: int
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    keep: bool = True
+    ahead: int = _AHEAD
 
     def __post_init__(self) -> None:
         least = self.protocol.minimum_side(self.degradation.scale)
         small = [
-            f"{name} ({image.shape[1]}x{image.shape[0]})"
-            for name, image in self.images.images.items()
-            if min(image.shape[:2]) < least
+            f"{name} ({_size(shape)})"
+            for name, shape in self.images.images.shapes.items()
+            if min(shape[:2]) < least
         ]
         if small:
             raise DataError(
                 f"{self.images.name}: images with a side below {least} pixels cannot be scored "
                 f"at scale {self.degradation.scale}: {', '.join(small)}"
+            )
+        self._check_given()
+
+    def _check_given(self) -> None:
+        """LR images that come with the set must be of this scale."""
+        if self.images.lr is None:
+            return
+        scale, low = self.degradation.scale, self.images.lr.shapes
+        wrong = [
+            f"{name} (HR {_size(shape)}, LR {_size(low[name])})"
+            for name, shape in self.images.images.shapes.items()
+            if low[name][:2] != (shape[0] // scale, shape[1] // scale)
+        ]
+        if wrong:
+            raise DataError(
+                f"{self.images.name}: at scale {scale} HR must be {scale} times as wide and high "
+                f"as LR; {listed(wrong)}"
             )
 
     @property
@@ -104,48 +130,89 @@ class Task:
     @cached_property
     def digest(self) -> str:
         """Stands for all three; numbers with different digests never share a column."""
-        parts = [
-            self.images.digest,
-            options_digest(self.degradation),
-            options_digest(self.protocol),
-        ]
+        degradation: Any = options_digest(self.degradation)
+        if self.images.lr is not None:  # nothing of it is used but what bicubic needs
+            degradation = ["LR as given", self.degradation.scale, self.degradation.engine]
+        parts = [self.images.digest, degradation, options_digest(self.protocol)]
         # A seed changes nothing where nothing is random; it must not split equal numbers then.
         return digest([*parts, self.seed] if self.degradation.random else parts)
+
+    @property
+    def degradation_label(self) -> str:
+        """How LR is made, in words."""
+        if self.images.lr is not None:
+            return f"x{self.degradation.scale} {self.degradation.engine}, LR as given"
+        return self.degradation.label
 
     @property
     def label(self) -> str:
         """All three in words."""
         return (
-            f"{self.images.name} ({len(self.images.images)} images), {self.degradation.label}, "
+            f"{self.images.name} ({len(self.images.images)} images), {self.degradation_label}, "
             f"{self.protocol_name} [{self.digest}]"
         )
 
     @cached_property
     def cases(self) -> list[Case]:
         """HR, LR and bicubic of every image, made once."""
-        baseline = bicubic(self.degradation)
+        return list(self._made())
 
-        def make(name: str, image: np.ndarray) -> Case:
-            hr, lr = self.protocol.pair(image, self.degradation, seed=self.seed)
+    def _made(self) -> Iterator[Case]:
+        """Several at a time where they are small, so that memory does not grow with the set."""
+        baseline = bicubic(self.degradation)
+        given: Mapping[str, np.ndarray] = self.images.lr or {}
+
+        def make(name: str) -> Case:
+            hr, lr = self.protocol.pair(
+                self.images.images[name], self.degradation, seed=self.seed, given=given.get(name)
+            )
             sr = self.protocol.result(baseline(lr, eight_bit=self.protocol.lr_8bit))
             score = self._score(sr, hr)
             return Case(name, pack(hr), pack(lr), pack(sr), score)
 
+        waiting: deque[Future[Case]] = deque()
+        sizes: deque[int] = deque()
         with ThreadPoolExecutor() as pool:
-            return list(pool.map(make, self.images.images.keys(), self.images.images.values()))
+            for name, shape in self.images.images.shapes.items():
+                while waiting and sum(sizes) + math.prod(shape) > self.ahead:
+                    sizes.popleft()
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(make, name))
+                sizes.append(math.prod(shape))
+            while waiting:
+                yield waiting.popleft().result()
 
-    def results(self, upscaler: Upscaler) -> Iterator[tuple[ImageResult, Case, np.ndarray]]:
-        """Score an upscaler: result, case and SR image `[H, W, C]` (8-bit values) of each image."""
-        for case in self.cases:
-            raw = upscaler(unpack(case.lr), eight_bit=self.protocol.lr_8bit)
+    def results(self, sr_of: Callable[[Case], np.ndarray]) -> Iterator[Scored]:
+        """Score SR images.
+
+        Args:
+            sr_of: The SR image of a case, `[H, W, C]` float32, not rounded.
+
+        Yields:
+            Result, case and SR image (8-bit values) of each image.
+
+        Raises:
+            NotFinite: An SR image holds NaN or infinite values.
+        """
+        for case in self.cases if self.keep else self._made():
+            raw = sr_of(case)
             if not np.isfinite(raw).all():  # rounding would make black pixels of them
                 raise NotFinite(f"{case.name}: the model's image holds NaN or infinite values")
             sr = self.protocol.result(raw)
+            del raw
             score = self._score(sr, unpack(case.hr))
             yield ImageResult(case.name, score, case.bicubic_score), case, sr
 
     def _score(self, sr: np.ndarray, hr: np.ndarray) -> Score:
         return Score(*self.protocol.score(sr, hr, self.degradation.scale, self.metrics))
+
+
+# One image's result, its case, and its SR image.
+Scored = tuple[ImageResult, Case, np.ndarray]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"
 
 
 @dataclass
@@ -211,7 +278,7 @@ class Report:
 
 def evaluate(
     task: Task,
-    upscaler: Upscaler,
+    upscaler: Enlarge,
     *,
     method: str,
     weights: str = "",
@@ -226,8 +293,24 @@ def evaluate(
         weights: Which weights it has.
         see: Called with each result, its case and its SR image.
     """
+
+    def enlarged(case: Case) -> np.ndarray:
+        return upscaler(unpack(case.lr), eight_bit=task.protocol.lr_8bit)
+
+    return score(task, enlarged, method=method, weights=weights, see=see)
+
+
+def score(
+    task: Task,
+    sr_of: Callable[[Case], np.ndarray],
+    *,
+    method: str,
+    weights: str = "",
+    see: Callable[[ImageResult, Case, np.ndarray], Any] | None = None,
+) -> Report:
+    """Score SR images, wherever they come from; see `evaluate` and `Task.results`."""
     rows = []
-    for row, case, sr in task.results(upscaler):
+    for row, case, sr in task.results(sr_of):
         rows.append(row)
         if see is not None:
             see(row, case, sr)

@@ -121,7 +121,7 @@ def to_csv(report: Report) -> str:
             [
                 task.images.name,
                 task.degradation.scale,
-                task.degradation.label,
+                task.degradation_label,
                 task.protocol_name,
                 task.digest,
                 report.method,

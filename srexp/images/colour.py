@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from srexp.images.bands import by_rows
 from srexp.images.quantize import round_8bit
 
 # ITU-R BT.601, 8-bit studio swing: Y in 16..235, Cb and Cr in 16..240, for R, G, B in 0..1.
@@ -19,6 +20,7 @@ _OFFSET = np.array([16.0, 128.0, 128.0])
 _FULL_RANGE = np.array([0.299, 0.587, 0.114])
 
 
+@by_rows
 def rgb_to_ycbcr(image: np.ndarray) -> np.ndarray:
     """RGB `[H, W, 3]` in [0, 1] to YCbCr `[H, W, 3]` over 255, unrounded.
 
@@ -27,12 +29,14 @@ def rgb_to_ycbcr(image: np.ndarray) -> np.ndarray:
     return ((image @ _MATRIX.T + _OFFSET) / 255.0).astype(np.float32)
 
 
+@by_rows
 def ycbcr_to_rgb(image: np.ndarray) -> np.ndarray:
     """Inverse of `rgb_to_ycbcr`, clipped to [0, 1]."""
     rgb = (image * 255.0 - _OFFSET) @ np.linalg.inv(_MATRIX).T
     return np.clip(rgb, 0.0, 1.0).astype(np.float32)
 
 
+@by_rows
 def full_range_luma(image: np.ndarray) -> np.ndarray:
     """Y = 0.299 R + 0.587 G + 0.114 B of `[H, W, 3]`, unrounded, `[H, W, 1]`: white is 1."""
     return (image @ _FULL_RANGE)[..., None].astype(np.float32)
@@ -50,7 +54,17 @@ def luma(image: np.ndarray, *, full_range: bool = False) -> np.ndarray:
     """
     if image.shape[2] == 1:
         return image
-    return round_8bit(full_range_luma(image) if full_range else rgb_to_ycbcr(image)[..., :1])
+    return _full_luma(image) if full_range else _luma(image)
+
+
+@by_rows
+def _luma(image: np.ndarray) -> np.ndarray:
+    return round_8bit(rgb_to_ycbcr(image)[..., :1])
+
+
+@by_rows
+def _full_luma(image: np.ndarray) -> np.ndarray:
+    return round_8bit(full_range_luma(image))
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -58,6 +72,7 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
+@by_rows
 def grey_of_rgb(image: np.ndarray) -> np.ndarray:
     """One channel of an RGB image whose channels were meant to be equal, `[H, W, 1]`.
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from srexp.images.bands import bands, by_rows
 
+
+@by_rows
 def to_uint8(image: np.ndarray) -> np.ndarray:
     """Float [0, 1] to uint8: times 255, rounded half away from zero, clipped.
 
@@ -14,6 +17,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.floor(scaled + 0.5), 0, 255).astype(np.uint8)
 
 
+@by_rows
 def truncate_to_uint8(image: np.ndarray) -> np.ndarray:
     """Float [0, 1] to uint8 as a plain cast does it: times 255, clipped, the fraction cut off.
 
@@ -24,7 +28,7 @@ def truncate_to_uint8(image: np.ndarray) -> np.ndarray:
 
 def from_uint8(image: np.ndarray) -> np.ndarray:
     """uint8 to float32 in [0, 1]."""
-    return (image / np.float32(255)).astype(np.float32)
+    return (image / np.float32(255)).astype(np.float32, copy=False)
 
 
 def round_8bit(image: np.ndarray) -> np.ndarray:
@@ -35,7 +39,10 @@ def round_8bit(image: np.ndarray) -> np.ndarray:
 def pack(image: np.ndarray) -> np.ndarray:
     """The same image as uint8 where that loses nothing (a quarter of the memory), else as it is."""
     packed = to_uint8(image)
-    return packed if np.array_equal(from_uint8(packed), image) else image
+    same = all(
+        np.array_equal(from_uint8(packed[rows]), image[rows]) for rows in bands(*image.shape[:2])
+    )
+    return packed if same else image
 
 
 def unpack(image: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
+from srexp.images.bands import bands
 from srexp.images.quantize import from_uint8, to_uint8
 
 ENGINES = ("matlab", "pillow")
@@ -110,14 +111,21 @@ def resize_matlab(
         `[*size, C]` float32, not clipped: bicubic and Lanczos overshoot.
     """
     factors = [factor or size[axis] / image.shape[axis] for axis in (0, 1)]
-    result = image.astype(np.float64)
+    taps = [
+        _contributions(image.shape[axis], size[axis], factors[axis], interpolation, antialias)
+        for axis in (0, 1)
+    ]
     # The axis with the smaller factor goes first, as in MATLAB; rows first on a tie.
-    for axis in sorted((0, 1), key=lambda a: factors[a]):
-        index, weight = _contributions(
-            image.shape[axis], size[axis], factors[axis], interpolation, antialias
-        )
-        result = _resize_axis(result, axis, index, weight)
-    return result.astype(np.float32)
+    order = sorted((0, 1), key=lambda axis: factors[axis])
+    out = np.empty((*size, image.shape[2]), np.float32)
+    for rows in bands(size[0], max(size[1], image.shape[1])):
+        index, weight = (array[rows] for array in taps[0])
+        first = index.min()
+        part = image[first : index.max() + 1].astype(np.float64)
+        for axis in order:
+            part = _resize_axis(part, axis, *((index - first, weight), taps[1])[axis])
+        out[rows] = part
+    return out
 
 
 def resize_pillow(
@@ -141,12 +149,11 @@ def resize_pillow(
     """
     method = Image.Resampling[interpolation.upper()]
     height, width = size
-    planes = np.moveaxis(to_uint8(image) if eight_bit else image.astype(np.float32), 2, 0)
-    resized = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((width, height), method))
-        for plane in planes
-    ]
-    result = np.stack(resized, axis=2)
+    source = to_uint8(image) if eight_bit else image.astype(np.float32, copy=False)
+    result = np.empty((height, width, image.shape[2]), source.dtype)
+    for channel in range(image.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(source[..., channel]))
+        result[..., channel] = plane.resize((width, height), method)
     return from_uint8(result) if eight_bit else result
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,9 +12,14 @@ from srexp.images.colour import as_rgb, grey_of_rgb, rgb_to_ycbcr, ycbcr_to_rgb
 from srexp.images.resize import MATLAB_INTERPOLATIONS, enlarge
 from srexp.models.base import Model, PreUpsampling
 from srexp.models.resampler import Resampler
+from srexp.models.tiles import Forward, forward_in_tiles
 from srexp.options import OptionError
 
-Forward = Callable[[np.ndarray], np.ndarray]
+
+class Enlarge(Protocol):
+    """LR `[h, w, C]` -> SR `[h * scale, w * scale, C]`, float32, not clipped."""
+
+    def __call__(self, lr: np.ndarray, *, eight_bit: bool = False) -> np.ndarray: ...
 
 
 def to_network_channels(image: np.ndarray, channels: int) -> np.ndarray:
@@ -83,13 +88,45 @@ class Upscaler:
             return enlarge(lr, scale, kernel, engine, eight_bit=eight_bit)
         assert self.forward is not None
         inputs = self.prepare(to_network_channels(lr, self.channels))
-        sr = self.forward(inputs[None])[0]
+        sr = forward_in_tiles(
+            self.forward,
+            inputs,
+            factor=scale if self.model.upsampling == "post" else 1,
+            reach=lambda: self.model.receptive_field // 2,
+        )
+        del inputs
         if lr.shape[2] == self.channels:
             return sr
         if lr.shape[2] == 1:
             return grey_of_rgb(sr)
         chroma = rgb_to_ycbcr(enlarge(lr, scale, "bicubic", engine))[..., 1:]
         return ycbcr_to_rgb(np.concatenate([sr, chroma], axis=2))
+
+
+@dataclass
+class SelfEnsemble:
+    """The mean of an upscaler's eight results on the flips and rotations of an image.
+
+    EDSR+ (Lim et al., CVPRW 2017, section 3.3) after Timofte et al., CVPR 2016. The mean is taken
+    in floats, before anything is rounded.
+
+    Attributes:
+        upscaler: What is asked eight times.
+    """
+
+    upscaler: Enlarge
+
+    def __call__(self, lr: np.ndarray, *, eight_bit: bool = False) -> np.ndarray:
+        """As `Upscaler.__call__`."""
+        total: np.ndarray | None = None
+        for turns in range(4):
+            for step in (1, -1):
+                turned = np.ascontiguousarray(np.rot90(lr, turns)[:, ::step])
+                sr = np.rot90(self.upscaler(turned, eight_bit=eight_bit)[:, ::step], -turns)
+                total = sr.astype(np.float64) if total is None else np.add(total, sr, out=total)
+        assert total is not None
+        total /= 8
+        return total.astype(np.float32)
 
 
 def bicubic(degradation: Degradation) -> Upscaler:

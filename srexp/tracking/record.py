@@ -6,7 +6,7 @@ run.lock                   held by the process that trains
 environment.json           versions, machine, threads
 metrics.jsonl              every logged number, one line a point in time
 checkpoints/               step-*.npz, the newest ones, and best.npz
-evaluations/               per-image CSV of every evaluation
+evaluations/               per-image CSV of every evaluation; JSON of those by `srexp evaluate`
 grids/                     sample pictures
 model.keras                the scored weights
 """

@@ -44,7 +44,7 @@ class Materials:
         tasks = {id(task.images): task.images for task in (*self.validation, *self.benchmarks)}
         sets = [self.train, *tasks.values()]
         pairs = sum(pair.hr.nbytes + pair.inputs.nbytes for pair in self.sampler.pairs)
-        return pairs + sum(image.nbytes for s in sets for image in s.images.values())
+        return pairs + sum(s.images.nbytes for s in sets)
 
     def identity(self, config_digest: str) -> str:
         """Equal for runs that give the same weights and the same scores.
@@ -74,15 +74,15 @@ def gather(experiment: Experiment) -> Materials:
             f"{experiment.trainer.hr_patch_size} pixels and were skipped: {', '.join(skipped)}"
         )
 
-    def tasks(images: ImageSet) -> list[Task]:
+    def tasks(images: ImageSet, *, keep: bool) -> list[Task]:
         return [
-            Task(images, experiment.degradation, name, protocol, experiment.seed)
+            Task(images, experiment.degradation, name, protocol, experiment.seed, keep=keep)
             for name, protocol in experiment.protocol.items()
         ]
 
     # Before the training pairs, so that an image that cannot be scored is told at once.
-    validation = tasks(val)
-    benchmarks = [task for images in sets.values() for task in tasks(images)]
+    validation = tasks(val, keep=True)
+    benchmarks = [task for images in sets.values() for task in tasks(images, keep=False)]
     sampler = PatchSampler(
         _pairs(experiment, train),
         scale=experiment.degradation.scale,
@@ -112,7 +112,8 @@ def _pairs(experiment: Experiment, train: ImageSet) -> list[TrainingPair]:
 
 
 def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
-    fitting = {n: image for n, image in images.images.items() if min(image.shape[:2]) >= side}
+    shapes = images.images.shapes
+    fitting = images.images.only(n for n, shape in shapes.items() if min(shape[:2]) >= side)
     skipped = [name for name in images.images if name not in fitting]
     if not fitting:
         raise DataError(

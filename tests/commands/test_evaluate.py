@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests_environment import command_environment
 
 
 def _rows(folder: Path, pattern: str) -> list[dict[str, str]]:
@@ -69,12 +73,22 @@ def test_run_is_scored_as_it_was_at_the_end_of_training(trained, command) -> Non
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["run=latst"], ["run latst: no such run"]),
         (["run=latest", "degradation.scale=3"], ["trained for x2 matlab bicubic"]),
         (["run=latest", "weights=first"], ["weights=first: must be best or last"]),
         (["model=deconv"], ["say which run's (run=RUN)"]),
         (["run=latest", "benchmark=folder"], ["benchmark.folder.dir"]),
         (["benchmark=sett5"], ["did you mean set5?"]),
+        (["run=latst"], ["run latst: no such run", "did you mean latest?"]),
+        (["weights=last"], ["weights=last: of which run?"]),
+        (["timing_repeats=3"], ["timing_repeats: has an effect with timing=true alone"]),
+        (["timing=often"], ["timing=often: must be true or false"]),
+        (["timing=true", "timing_repeats=0"], ["timing_repeats=0: must be a whole number from 1"]),
+        (["save_sr=/dev/null/x"], ["save_sr=/dev/null/x: /dev/null is a file"]),
+        (["sr_dir=gone"], ["sr_dir: ", "gone: no such folder"]),
+        (["sr_dir=gone", "run=latest"], ["run=latest: with sr_dir"]),
+        (["sr_dir=gone", "ensemble=true"], ["ensemble=true: with sr_dir"]),
+        (["sr_dir=gone", "model=lanczos"], ["model: with sr_dir"]),
+        (["benchmark=pairs"], ["benchmark.pairs.hr_dir=null: must name a folder"]),
     ],
 )
 def test_bad_input(typed: list[str], words: list[str], trained, command) -> None:
@@ -83,6 +97,84 @@ def test_bad_input(typed: list[str], words: list[str], trained, command) -> None
     (line,) = done.stderr.strip().splitlines()
     for part in words:
         assert part in line
+
+
+def test_everything_asked_for_at_once(trained, command, tmp_path) -> None:
+    """JSON, timing, an ensemble, saved images; and these images scored as another program's."""
+    done = command(
+        trained.folder, "evaluate", "run=latest", "ensemble=true", "timing=true", "json=true",
+        "timing_repeats=2", f"save_sr={tmp_path}/sr", "protocol=[rgb,y_paper]",
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    colour, luma = json.loads(done.stdout)
+    assert (colour["method"], colour["ensemble"]) == ("deconv+", True)
+    assert "mean of 8 flips and rotations" in colour["weights"]
+    assert (colour["key"], luma["key"]) == ("photos_x2/rgb", "photos_x2/y_paper")
+    assert colour["run"] == trained.run.name
+    assert colour["environment"]["srexp"]
+    assert colour["timing"]["ms_per_megapixel"] > 0
+    assert colour["timing"]["repeats"] == 2 and "cores" in colour["timing"]["device"]
+    assert colour["timing"]["peak_memory"] > 2**27  # TensorFlow alone
+    beside = Path(colour["csv"]).with_suffix(".json")
+    assert json.loads(beside.read_text()) == colour
+    rows = _rows(trained.run, "evaluations/photos_x2/rgb/deconv+_*.csv")
+    assert [float(row["psnr"]) for row in rows] == [r["score"]["psnr"] for r in colour["rows"]]
+    assert rows[0]["digest"] == colour["digest"]
+    with (trained.run / "evaluations/photos_x2/rgb/final.csv").open() as file:
+        alone = [float(row["psnr"]) for row in csv.DictReader(file)]
+    assert [float(row["psnr"]) for row in rows] != alone
+
+    again = command(
+        tmp_path, "evaluate", f"sr_dir={tmp_path}/sr/deconv+", "method=theirs", "json=true",
+        "protocol=[rgb,y_paper]",
+    )  # fmt: skip
+    assert again.code == 0, again.stderr
+    for found, before in zip(json.loads(again.stdout), (colour, luma), strict=True):
+        assert found["method"] == "theirs"
+        assert found["rows"] == before["rows"]
+        assert found["digest"] == before["digest"]
+        assert found["csv"].startswith(f"{tmp_path}/outputs/evaluations/")
+
+
+def test_pairs_and_a_name_for_the_table(command, tmp_path, shared_data) -> None:
+    """LR that Pillow made, as files: scored as it is, under a label and a digest of its own."""
+    from PIL import Image
+
+    lr = tmp_path / "lr"
+    lr.mkdir()
+    for path in (shared_data / "set5").iterdir():
+        with Image.open(path) as picture:
+            width, height = (side // 2 for side in picture.size)
+            box = (0, 0, 2 * width, 2 * height)
+            picture.resize((width, height), Image.Resampling.BICUBIC, box).save(
+                lr / f"{path.stem}x2.png"
+            )
+    pairs = ("benchmark=pairs", f"benchmark.pairs.hr_dir={shared_data}/set5", "protocol=rgb",
+             f"benchmark.pairs.lr_dir={lr}", "degradation.engine=pillow")  # fmt: skip
+    done = command(tmp_path, "evaluate", *pairs, "method=Pillow", "save_sr=true")
+    assert done.code == 0, done.stderr
+    # Bicubic on Set5 x2 by Pillow in RGB.
+    assert "31.79" in done.stdout and "x2 pillow, LR as given" in done.stdout
+    rows = _rows(tmp_path, "outputs/evaluations/pairs_x2/rgb/Pillow_*.csv")
+    assert np.mean([float(row["psnr"]) for row in rows]) == pytest.approx(31.787, abs=5e-4)
+    saved = list(tmp_path.glob("outputs/evaluations/pairs_x2/rgb/Pillow_*/*.png"))
+    assert sorted(path.stem for path in saved) == [row["image"] for row in rows]
+    done = command(tmp_path, "evaluate", *pairs, "degradation.scale=3")
+    assert done.code == 2
+    assert "at scale 3 HR must be 3 times as wide and high as LR; baby" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("weights", ["best", "last"])
+def test_a_run_without_checkpoints_is_told(trained, command, tmp_path, weights) -> None:
+    run = tmp_path / "copy"
+    run.mkdir()
+    for name in ("run.json", "config.json"):
+        (run / name).write_bytes((trained.run / name).read_bytes())
+    done = command(tmp_path, "evaluate", f"run={run}", f"weights={weights}")
+    assert done.code == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "no such checkpoint" in line or "no checkpoint" in line
 
 
 def test_damaged_checkpoint_is_told(trained, command, tmp_path) -> None:
@@ -98,3 +190,26 @@ def test_damaged_checkpoint_is_told(trained, command, tmp_path) -> None:
     (line,) = done.stderr.strip().splitlines()
     assert "best.npz" in line and "damaged" in line
     assert json.loads((run / "run.json").read_text())["status"] == "FINISHED"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="asks the system for a child's memory")
+@pytest.mark.parametrize("method", ["model=bicubic", "run=latest"])
+def test_24_megapixels_are_scored_within_3_gib(trained, tmp_path, method) -> None:
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    small = Image.fromarray(random.integers(0, 256, (40, 60, 3), np.uint8))
+    (tmp_path / "large").mkdir()
+    small.resize((6000, 4000), Image.Resampling.BICUBIC).save(tmp_path / "large" / "a.png")
+    command = [
+        sys.executable, "-m", "srexp", "evaluate", method, "protocol=rgb", "benchmark=folder",
+        f"benchmark.folder.dir={tmp_path}/large",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=trained.folder, env=command_environment(tmp_path), stdout=subprocess.DEVNULL
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss * 1024 < 3 * 2**30

@@ -20,6 +20,7 @@ from srexp.config.settings import build_option, experiment_of
 NEEDS = {
     ("data", "folder"): ["data.train_dir=pictures"],
     ("benchmark", "folder"): ["benchmark.folder.dir=pictures"],
+    ("benchmark", "pairs"): ["benchmark.pairs.hr_dir=hr", "benchmark.pairs.lr_dir=lr"],
     ("metric", "lpips"): ["metric.lpips.model=network.keras"],
 }
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from srexp.degradations.downscale import Downscale
 from srexp.evaluation.inference import forward
 from srexp.images.resize import enlarge
+from srexp.models import tiles
 from srexp.models.base import Model
 from srexp.models.upscaler import Upscaler
 
@@ -79,6 +80,18 @@ def test_a_part_gives_the_same_as_the_whole(model, act, scale: int) -> None:
     np.testing.assert_allclose(
         from_part[:, inner, inner], from_whole[:, inner, inner], atol=2e-6, rtol=0
     )
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_tiles_of_a_large_image_are_the_whole(model, act, scale: int, monkeypatch) -> None:
+    network = model.build(scale=scale, channels=1, act=act)
+    randomise(network)
+    upscaler = Upscaler(model, bicubic(scale), 1, forward(network))
+    lr = image(19, 34, 1)
+    whole = upscaler(lr)
+    monkeypatch.setattr(tiles, "WHOLE", 0)
+    monkeypatch.setattr(tiles, "TILE", 24)
+    np.testing.assert_allclose(upscaler(lr), whole, atol=2e-6, rtol=0)
 
 
 def changed_by_one_pixel(network: keras.Model, side: int, middle: int) -> np.ndarray:

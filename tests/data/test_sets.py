@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srexp.data.sets import DataError, ImageSet, pixels_digest, read_folders
+from srexp.data.sets import DataError, Images, ImageSet, listed, pixels_digest, read_folders
 
 
 def _levels(height, width, channels=3, seed=0):
@@ -173,3 +173,33 @@ def test_each_images_digest_stands_under_its_name():
     digests = ImageSet("s", {"a": a, "b": b, "again": a}).pixel_digests
     assert digests["a"] == digests["again"] == pixels_digest(a)
     assert digests["b"] == pixels_digest(b) != digests["a"]
+
+
+def test_images_are_kept_in_8_bits_where_that_loses_nothing():
+    stored, fine = _levels(5, 6) / np.float32(255), np.full((5, 6, 1), np.float32(0.5001))
+    images = Images({"stored": stored, "fine": fine})
+    np.testing.assert_array_equal(images["stored"], stored)
+    np.testing.assert_array_equal(images["fine"], fine)
+    assert all(image.dtype == np.float32 for image in images.values())
+    assert images.nbytes == 5 * 6 * 3 + 5 * 6 * 4
+    assert images.shapes == {"stored": (5, 6, 3), "fine": (5, 6, 1)}
+    assert list(images.only(["fine"])) == ["fine"]
+
+
+def test_files_are_read_one_at_a_time(tmp_path, monkeypatch):
+    """In floats a folder of large pictures would take four times its size."""
+    for name in "abc":
+        _save(tmp_path / f"{name}.png", _levels(4, 4))
+    order = []
+    monkeypatch.setattr("srexp.data.sets.pack", lambda image: order.append("packed") or image)
+    real = read_folders.__globals__["read_image"]
+    monkeypatch.setattr(
+        "srexp.data.sets.read_image", lambda path: order.append(path.stem) or real(path)
+    )
+    read_folders("val", [tmp_path])
+    assert order == ["a", "packed", "b", "packed", "c", "packed"]
+
+
+def test_long_lists_are_cut():
+    assert listed(list("abcde")) == "a, b, c, d, e"
+    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"

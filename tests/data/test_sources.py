@@ -11,7 +11,7 @@ from srexp.config.compose import compose
 from srexp.config.settings import build_option
 from srexp.data import sources
 from srexp.data.sets import DataError
-from srexp.data.sources import Folder, FolderBenchmark, Photos, read_photos
+from srexp.data.sources import Folder, FolderBenchmark, PairsBenchmark, Photos, read_photos
 from srexp.images.io import list_images
 from srexp.options import OptionError
 
@@ -228,3 +228,45 @@ def test_the_counts_that_ship_are_those_of_the_sets(shared_data, name, count):
     data = build_option("data", config["data"], "data")
     assert data.train_dir == [str(shared_data / name)]
     assert data.expected_images == len(list_images(shared_data / name)) == count
+
+
+def _pairs(tmp_path, hr, lr, size=(2, 2)):
+    folders = _fill(tmp_path / "hr", hr), _fill(tmp_path / "lr", lr, size)
+    return PairsBenchmark(hr_dir=str(folders[0]), lr_dir=str(folders[1]))
+
+
+def test_pairs_are_matched_by_name(tmp_path):
+    images = _pairs(tmp_path, ["b", "a_HR"], ["a_LR", "bx2"]).load("mine")
+    assert list(images.images) == list(images.lr) == ["a_HR", "b"]
+    for name, file in (("a_HR", "a_LR"), ("b", "bx2")):
+        level = sum(map(ord, file)) % 200
+        np.testing.assert_array_equal(images.lr[name], np.full((2, 2, 3), np.float32(level) / 255))
+    assert images.images["b"].shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "message"),
+    [
+        (["a", "b", "c"], ["b"], r"^benchmark\.mine: lr_dir: no picture of a, c$"),
+        (["a"], ["a", "b"], r"^benchmark\.mine: hr_dir: no picture for b\.png in lr_dir$"),
+        (["a"], ["a", "a_x2"], r"^benchmark\.mine: lr_dir: several pictures of a "),
+    ],
+)
+def test_pairs_that_do_not_match_are_named_with_their_folder(tmp_path, hr, lr, message):
+    with pytest.raises(DataError, match=message):
+        _pairs(tmp_path, hr, lr).load("mine")
+
+
+def test_pairs_of_colour_and_grey_are_refused(tmp_path):
+    pairs = _pairs(tmp_path, ["a"], ["b"])
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "lr" / "a.png")
+    (tmp_path / "lr" / "b.png").unlink()
+    with pytest.raises(DataError, match="a has 3 channels in hr_dir and 1 in lr_dir"):
+        pairs.load("mine")
+
+
+def test_pairs_need_both_folders(tmp_path):
+    with pytest.raises(OptionError, match="lr_dir=null: must name a folder"):
+        PairsBenchmark(hr_dir=str(tmp_path), lr_dir=None)
+    with pytest.raises(DataError, match=r"benchmark\.mine: .*gone: no such folder"):
+        PairsBenchmark(hr_dir=str(tmp_path / "gone"), lr_dir=str(tmp_path)).load("mine")

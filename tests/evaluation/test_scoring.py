@@ -225,6 +225,80 @@ def test_a_network_that_returns_nan_is_refused_by_name():
         evaluate(task, _truth_plus(task, {"a": math.nan, "b": 1}), method="diverged")
 
 
+def _pairs(scale=2, channels=1):
+    """HR that nothing makes of LR: 20x22 and 21x24, whose last row is cut off at scale 2."""
+    hr = {"a": _noise(20, 22, 0, channels), "b": _noise(21, 24, 1, channels)}
+    lr = {n: _noise(x.shape[0] // scale, x.shape[1] // scale, 7, channels) for n, x in hr.items()}
+    return ImageSet("pairs", hr, lr=lr)
+
+
+def test_lr_that_comes_with_a_set_is_taken_as_it_is():
+    images = _pairs()
+    task = _task(images)
+    for case in task.cases:
+        np.testing.assert_array_equal(unpack(case.lr), images.lr[case.name])
+        np.testing.assert_array_equal(unpack(case.hr), images.images[case.name][:20])
+    assert "x2 matlab, LR as given" in task.label
+
+
+def test_luma_is_taken_of_lr_that_comes_in_colour():
+    images = _pairs(channels=3)
+    (case, _) = _task(images).cases
+    y = (16 + images.lr["a"] @ np.array([65.481, 128.553, 24.966])) / 255
+    np.testing.assert_allclose(unpack(case.lr)[..., 0] * 255, np.round(y * 255), atol=1e-4)
+    (case, _) = _task(images, protocol=RGB).cases
+    np.testing.assert_array_equal(unpack(case.lr), images.lr["a"])
+
+
+def test_the_digest_of_pairs_knows_their_lr_and_not_what_would_have_made_it():
+    images = _pairs()
+    first = _task(images).digest
+    assert first != _task(ImageSet("pairs", images.images)).digest
+    other = ImageSet("pairs", images.images, lr={**images.lr, "a": 1 - images.lr["a"]})
+    assert _task(other).digest != first
+    swapped = {"a": images.images["a"], "b": images.images["b"]}
+    assert _task(ImageSet("p", swapped, lr=images.lr)).digest == first
+    box = replace(X2, interpolation="box", antialias=False)
+    assert _task(images, degradation=box).digest == first
+    assert _task(images, degradation=replace(X2, engine="pillow")).digest != first
+
+
+def test_pairs_of_another_scale_are_refused():
+    message = (
+        r"at scale 2 HR must be 2 times .* as LR; a \(HR 22x20, LR 7x6\), b \(HR 24x21, LR 8x7\)$"
+    )
+    with pytest.raises(DataError, match=message):
+        _task(_pairs(scale=3))
+
+
+@pytest.mark.parametrize("ahead", [0, 500, 2**23])
+def test_cases_that_are_not_kept_give_the_same_scores(ahead):
+    images = _set(**{str(i): _noise(20 + i, 20, i) for i in range(6)})
+    kept = _task(images)
+    gone = replace(kept, keep=False, ahead=ahead)
+    upscaler = Upscaler(Resampler(interpolation="nearest"), X2, channels=3)
+    rows = [evaluate(task, upscaler, method="nearest").rows for task in (kept, gone, gone)]
+    assert rows[0] == rows[1] == rows[2]
+    assert [row.image for row in rows[1]] == [str(i) for i in range(6)]
+    assert "cases" not in vars(gone)
+
+
+def test_nothing_is_prepared_ahead_where_something_is_timed(monkeypatch):
+    task = replace(_task(_set(a=_noise(20, 20, 0), b=_noise(20, 20, 1))), keep=False, ahead=0)
+    made = []
+    pair = Protocol.pair
+
+    def counted(*arguments, **options):
+        made.append(1)
+        return pair(*arguments, **options)
+
+    monkeypatch.setattr(Protocol, "pair", counted)
+    seen = []
+    upscaler = Upscaler(Resampler(interpolation="nearest"), X2, channels=3)
+    evaluate(task, upscaler, method="nearest", see=lambda *_: seen.append(len(made)))
+    assert seen == [1, 2]
+
+
 class Brightness(Metric):
     """A metric whose values are known: the mean level of the image alone."""
 

@@ -11,7 +11,7 @@ from srexp.images.resize import resize_matlab
 from srexp.models.base import Model
 from srexp.models.resampler import Resampler
 from srexp.models.srcnn import SRCNN
-from srexp.models.upscaler import Upscaler, bicubic, to_network_channels
+from srexp.models.upscaler import SelfEnsemble, Upscaler, bicubic, to_network_channels
 
 
 def _degradation(engine="matlab", interpolation="bicubic", scale=2):
@@ -120,3 +120,47 @@ def test_inputs_are_left_alone():
 def test_a_kernel_that_the_engine_lacks_is_refused_in_words(model):
     with pytest.raises(ValueError, match="hamming"):
         Upscaler(model, _degradation("matlab"), 3, lambda x: x)(_noise(6, 5, 3))
+
+
+def test_a_self_ensemble_of_what_turns_with_the_image_changes_nothing():
+    lr = _noise(6, 5, 3)
+    nearest = Upscaler(Resampler(interpolation="nearest"), _degradation(), 3)
+    np.testing.assert_array_equal(SelfEnsemble(nearest)(lr), nearest(lr))
+    cubic = bicubic(_degradation())
+    np.testing.assert_allclose(SelfEnsemble(cubic)(lr), cubic(lr), atol=1e-6)
+
+
+def test_a_self_ensemble_is_the_mean_of_eight():
+    """Adding the row's number: its mean over the eight is that of both axes in both directions."""
+    height, width = 6, 10
+    lr = _noise(height // 2, width // 2, 1)
+    seen = []
+
+    def ramp(image, *, eight_bit=False):
+        seen.append((image.shape[:2], eight_bit))
+        large = image.repeat(2, 0).repeat(2, 1)
+        return large + np.arange(large.shape[0], dtype=np.float32)[:, None, None]
+
+    # (r + (H-1-r)) / 2 in the four that leave the axes alone, (W-1) / 2 in the four that swap them.
+    mean = ((height - 1) / 2 + (width - 1) / 2) / 2
+    got = SelfEnsemble(ramp)(lr, eight_bit=True)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, lr.repeat(2, 0).repeat(2, 1) + mean, atol=1e-5)
+    assert sorted(seen) == [((3, 5), True)] * 4 + [((5, 3), True)] * 4
+
+
+def test_a_self_ensemble_sees_each_view_once_and_undoes_it():
+    lr = _noise(4, 4, 1)
+    views = []
+
+    def first_pixel(image, *, eight_bit=False):
+        views.append(image)
+        marked = np.zeros_like(image)
+        marked[0, 0] = 8
+        return marked
+
+    got = SelfEnsemble(first_pixel)(lr)
+    assert len({view.tobytes() for view in views}) == 8
+    corners = got[[0, 0, -1, -1], [0, -1, 0, -1], 0]
+    np.testing.assert_array_equal(corners, [2, 2, 2, 2])  # two of eight views put it in each
+    assert got.sum() == 8

@@ -1,0 +1,108 @@
+"""SR images as files: read where another program made them, written where one is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from srexp.data.names import match_names, one_each
+from srexp.data.sets import DataError, listed, pictures_in
+from srexp.evaluation.scoring import Case, Task
+from srexp.files import write_atomically
+from srexp.images.colour import grey_of_rgb
+from srexp.images.io import ImageFileError, read_image, to_png
+from srexp.images.quantize import pack, round_8bit
+
+
+def file_name(text: str) -> str:
+    """A name of an image or a method as a file's, without folders in it."""
+    return re.sub(r"[^\w.+ ()-]", "_", text)
+
+
+def save_sr(folder: Path, name: str, sr: np.ndarray) -> None:
+    """Keep one SR image `[H, W, 1 or 3]` as an 8-bit PNG, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{file_name(name)}.png", to_png(sr))
+
+
+@dataclass
+class SavedImages:
+    """SR images of a task in a folder, 8-bit grey or RGB, whoever made them.
+
+    Attributes:
+        task: What they are scored on.
+        files: The file of each HR image.
+        remarks: What a person should know of them.
+    """
+
+    task: Task
+    files: dict[str, Path]
+    remarks: list[str]
+
+    @classmethod
+    def find(cls, folder: Path, task: Task) -> SavedImages:
+        """Match files to the images of a task.
+
+        Args:
+            folder: That of the task in it (`FOLDER/set5_x2/y_paper`, as `save_sr` makes them), or
+                of the set (`FOLDER/set5_x2`, `FOLDER/set5`), or the files themselves.
+            task: What they are scored on.
+
+        Raises:
+            DataError: Files are missing, or an image has several.
+        """
+        nested = [folder / task.key, (folder / task.key).parent, folder / task.images.name]
+        folder = next((path for path in nested if path.is_dir()), folder)
+        try:
+            found = match_names(list(task.images.images), pictures_in(folder))
+            files = one_each(found, f"{folder}, {task.images.name}")
+        except DataError as error:
+            raise DataError(f"sr_dir: {error}") from None
+        remarks = []
+        if found[""]:
+            others = listed([path.name for path in found[""]])
+            remarks.append(f"{folder}: pictures of no image of {task.images.name}: {others}")
+        lossy = [p.name for p in files.values() if p.suffix.lower() in (".jpg", ".jpeg", ".webp")]
+        if lossy:
+            remarks.append(f"{folder}: what JPEG or WebP has lost is scored too: {listed(lossy)}")
+        return cls(task, files, remarks)
+
+    def __call__(self, case: Case) -> np.ndarray:
+        """The SR image of a case, with its channels: `[H, W, 1 or 3]` in [0, 1].
+
+        Luma of a colour file is taken where the protocol works on luma.
+
+        Raises:
+            DataError: It cannot be read, or is not what was asked for.
+        """
+        path = self.files[case.name]
+        try:
+            image, remark = read_image(path)
+        except ImageFileError as error:
+            raise DataError(str(error)) from None
+        if remark is not None or pack(image).dtype != np.uint8:
+            raise DataError(f"{path}: has more than 8 bits; save it with 8")
+        scale, (height, width, channels) = self.task.degradation.scale, case.hr.shape
+        if image.shape[:2] != (height, width):
+            raise DataError(
+                f"{path}: is {image.shape[1]}x{image.shape[0]}, and {case.name} of "
+                f"{self.task.images.name} is {width}x{height} at scale {scale}"
+            )
+        if image.shape[2] == channels:
+            return image
+        grey = self.task.images.images.shapes[case.name][2] == 1
+        if grey and channels == 1:
+            return round_8bit(grey_of_rgb(image))  # Y of a grey picture is the picture: see `luma`
+        if not grey and channels == 3:
+            raise DataError(
+                f"{path}: is grey, and protocol {self.task.protocol_name} works on colour "
+                "(protocol=y_paper scores luma)"
+            )
+        return self.task.protocol.works_on(image)
