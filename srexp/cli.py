@@ -21,6 +21,7 @@ COMMANDS = {
     "reproduce": "measure a published table again, and print ours beside theirs",
     "sync": "send MLflow what it does not have yet of the runs",
     "compare": "runs side by side: gains, paired differences, replicates over seeds",
+    "leaderboard": "all finished runs ranked: gain over bicubic, parameters, speed",
     "runs": "list the runs, show one, remove some",
     "ui": "open the MLflow UI on the store that the runs went to",
 }
@@ -49,7 +50,7 @@ options: --help, --version
 
 
 def _help() -> str:
-    lines = "\n".join(f"  {name:10}{what}" for name, what in COMMANDS.items())
+    lines = "\n".join(f"  {name:12}{what}" for name, what in COMMANDS.items())
     return _HELP.format(version=__version__, commands=lines)
 
 

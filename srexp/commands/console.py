@@ -7,6 +7,9 @@ import os
 import sys
 
 from rich.console import Console
+from rich.text import Text
+
+from srexp.comparison.grid import Grid, to_rich, to_text
 
 
 class _Console(Console):
@@ -28,3 +31,14 @@ def make_console(*, stderr: bool = False) -> Console:
         width=None if terminal else 120,
         soft_wrap=not terminal,
     )
+
+
+def print_grid(console: Console, grid: Grid) -> None:
+    """Print a table: lines in one piece for a file or a pipe, folded for a narrow terminal."""
+    header, *lines = to_text(grid)
+    if console.is_terminal and max(map(len, lines), default=0) > console.width:
+        console.print(to_rich(grid, console.width))
+        return
+    console.print(Text(header, style="bold"), soft_wrap=True)
+    if lines:
+        console.out("\n".join(lines), highlight=False)

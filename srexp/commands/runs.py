@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from srexp.commands.exit import fail
+from srexp.comparison.index import folder_size, indexed
 from srexp.options import flatten
 from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
 
@@ -65,32 +66,33 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(given: argparse.Namespace) -> None:
     known = [
-        run
-        for run in runs(given.output_dir)
-        if given.status in (None, run.info["status"])
-        and (given.sweep is None or Path(given.sweep).name in (run.info.get("sweep") or ""))
+        entry
+        for entry in indexed(given.output_dir, sizes=True)
+        if given.status in (None, entry.run.info["status"])
+        and (given.sweep is None or Path(given.sweep).name in (entry.run.info.get("sweep") or ""))
     ]
+    rows = [_summary(entry.run, entry.steps, entry.bytes) for entry in known]
     if given.json:
-        _print_json([_summary(run) for run in known])
+        _print_json(rows)
     elif known:
-        _print_table([_summary(run) for run in known])
+        _print_table(rows)
     elif given.status or given.sweep:
         print(f"no such run in {given.output_dir.resolve()}")
     else:
         print(f"no runs in {given.output_dir.resolve()}; to make one: python -m srexp train")
 
 
-def _summary(run: RunFolder) -> dict[str, Any]:
+def _summary(run: RunFolder, steps: int | None, size: int | None) -> dict[str, Any]:
     info = run.info
     gains = info.get("gains") or {}
     result = info.get("result") or {}
     task = result.get("task") or next(reversed(gains), None)
     return {
         "id": run.id,
-        "folder": str(run.folder.resolve()),
+        "folder": os.path.abspath(run.folder),
         "status": info["status"],
         "step": info.get("progress", {}).get("step", 0),
-        "steps": _config(run).get("trainer", {}).get("steps"),
+        "steps": steps,
         "task": task,
         "gain": result.get("gain", gains.get(task)),
         "psnr": result.get("psnr"),
@@ -98,7 +100,7 @@ def _summary(run: RunFolder) -> dict[str, Any]:
         "sweep": info.get("sweep"),
         "init_from": info.get("init_from"),
         "created": info.get("created"),
-        "bytes": _size(run.folder),
+        "bytes": size,
     }
 
 
@@ -110,31 +112,26 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+    from srexp.commands.console import make_console, print_grid
+    from srexp.comparison.grid import Grid
 
-    from srexp.commands.console import make_console
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("run", no_wrap=True, overflow="fold")
-    table.add_column("status", min_width=len("100000/100000"))
-    table.add_column("gain", overflow="fold")
     swept = any(row["sweep"] or row["title"] for row in rows)
-    if swept:
-        table.add_column("sweep", overflow="fold")
-    table.add_column("age", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
+    words = ["run", "status", "gain", *(["sweep"] if swept else [])]
+    cells = []
     for row in rows:
         # The end of a sweep's name stands for it; the rest is its date.
         sweep = [(row["sweep"] or "").rsplit("_", 1)[-1], row["title"] or ""]
-        table.add_row(
-            row["id"],
-            f"{row['status']} {row['step']}/{row['steps'] or '?'}",
-            "" if row["gain"] is None else f"{row['gain']:+.2f} dB {row['task']}",
-            *([" ".join(filter(None, sweep))] if swept else []),
-            _age(row["created"]),
-            _readable_size(row["bytes"]),
+        cells.append(
+            [
+                row["id"],
+                f"{row['status']} {row['step']}/{row['steps'] or '?'}",
+                "" if row["gain"] is None else f"{row['gain']:+.2f} dB {row['task']}",
+                *([" ".join(filter(None, sweep))] if swept else []),
+                _age(row["created"]),
+                _readable_size(row["bytes"]),
+            ]
         )
-    make_console().print(table)
+    print_grid(make_console(), Grid([*words, "age", "size"], cells, len(words), firm=2))
 
 
 # show
@@ -143,7 +140,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 def _show(given: argparse.Namespace) -> None:
     run = find_run(given.wanted, given.output_dir)
     about = {
-        **_summary(run),
+        **_summary(run, _config(run).get("trainer", {}).get("steps"), folder_size(run.folder)),
         "failure": run.info.get("failure") or None,
         "seconds": run.info.get("progress", {}).get("seconds"),
         "gains": run.info.get("gains") or {},
@@ -267,7 +264,7 @@ def _ask(chosen: list[RunFolder], output_dir: Path) -> None:
     if not sys.stdin.isatty():
         fail(f"{count} to remove; without a terminal to ask on, say --yes")
     for run in chosen:
-        print(f"{run.id}  {run.info['status']}  {_readable_size(_size(run.folder))}")
+        print(f"{run.id}  {run.info['status']}  {_readable_size(folder_size(run.folder))}")
     ids = {run.id for run in chosen}
     for run in runs(output_dir):
         if run.info.get("init_from") in ids and run.id not in ids:
@@ -281,16 +278,6 @@ def _ask(chosen: list[RunFolder], output_dir: Path) -> None:
 
 
 # How things are written.
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size if path.is_file() else 0
-        except OSError:
-            continue  # a temporary file of a running training
-    return total
 
 
 def _readable_size(size: float) -> str:

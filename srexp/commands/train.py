@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -317,6 +317,7 @@ def _prepare(console: Console, training: Training) -> Any:
     display.begin(run.id, session.progress.step)
     surroundings = {**environment(), **devices.environment()}
     write_json(run.folder / "environment.json", surroundings)
+    run.update(cost=asdict(session.cost))
     gpus = ", ".join(surroundings["gpus"])
     console.print(
         f"{experiment.model.name}: {session.cost}; "

@@ -39,8 +39,8 @@ def common_tasks(
                 f"to score it: python -m srexp evaluate run={result.name}"
             )
     every = [task for result in results for task in result.evaluations]
-    _check_known("benchmark", benchmarks, {task.images for task in every})
-    _check_known("protocol", protocols, {task.protocol for task in every})
+    check_known("benchmark", benchmarks, {task.images for task in every})
+    check_known("protocol", protocols, {task.protocol for task in every})
     names = dict.fromkeys(
         task.name
         for task in every
@@ -64,7 +64,8 @@ def common_tasks(
     return (shared if benchmarks or not tested else tested), reasons
 
 
-def _check_known(what: str, wanted: Iterable[str], known: set[str]) -> None:
+def check_known(what: str, wanted: Iterable[str], known: set[str]) -> None:
+    """Raises RunError: a benchmark, scale or protocol that no run was scored with."""
     for name in wanted:
         if name not in known:
             near = get_close_matches(name, known, n=1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from statistics import fmean
 
 import numpy as np
 
@@ -63,7 +64,13 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
         values: One a picture, finite.
         confidence: Two-sided.
     """
-    return _t_intervals(np.asarray(values, dtype=np.float64)[None], confidence)[0]
+    n = len(values)
+    mean = fmean(values) if n else math.nan
+    if n < 2:
+        return Interval(mean, math.nan, math.nan, n)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    half = _quantile(n, confidence) * math.sqrt(variance / n)
+    return Interval(mean, mean - half, mean + half, n)
 
 
 def spread(values: Sequence[float]) -> float:
@@ -139,6 +146,14 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
+@cache
+def _quantile(n: int, confidence: float) -> float:
+    """Standard errors to either side of a mean of n values."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 0.5 + confidence / 2))
+
+
 def _t_intervals(values: np.ndarray, confidence: float) -> list[Interval]:
     """Of each row of `[rows, n]`."""
     n = values.shape[1]
@@ -147,10 +162,7 @@ def _t_intervals(values: np.ndarray, confidence: float) -> list[Interval]:
     means = values.mean(axis=1)
     if n == 1:
         return [Interval(float(mean), math.nan, math.nan, 1) for mean in means]
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(n - 1, 0.5 + confidence / 2))
-    halves = quantile * values.std(axis=1, ddof=1) / math.sqrt(n)
+    halves = _quantile(n, confidence) * values.std(axis=1, ddof=1) / math.sqrt(n)
     return [
         Interval(float(mean), float(mean - half), float(mean + half), n)
         for mean, half in zip(means, halves, strict=True)

@@ -1,0 +1,181 @@
+"""Finished runs ranked, one table for each task: which network is worth its cost?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from srexp.comparison.index import Entry
+from srexp.comparison.results import TaskKey, read_run
+from srexp.comparison.summary import Summary, summarize
+from srexp.comparison.tasks import VALIDATION, check_known
+from srexp.tracking.record import RunError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run on one task. NaN where a number is not known.
+
+    Attributes:
+        run: Its id.
+        title: What sets it apart in its sweep; may be empty.
+        summary: Its scores.
+        parameters: Trained ones.
+        multiply_adds: For an SR image of 1280x720.
+        minutes: Spent training.
+    """
+
+    run: str
+    title: str
+    summary: Summary
+    parameters: float
+    multiply_adds: float
+    minutes: float
+
+    @property
+    def ms_per_megapixel(self) -> float:
+        """Of output."""
+        return self.summary.timing.ms_per_megapixel if self.summary.timing else math.nan
+
+
+@dataclass(frozen=True)
+class Board:
+    """All runs that were scored on one task: the same images, degradation and protocol.
+
+    Attributes:
+        task: Which.
+        images: How many images it has, with those that do not count.
+        left_out: Images on which some run's PSNR is infinite; they count for none.
+        rows: One a run.
+    """
+
+    task: TaskKey
+    images: int
+    left_out: tuple[str, ...]
+    rows: list[Row]
+
+
+# What a board can be sorted by; of costs the lowest is on top, of the rest the highest.
+SORTS: dict[str, Callable[[Row], float]] = {
+    "gain": lambda row: -row.summary.gain.mean,
+    "psnr": lambda row: -row.summary.psnr,
+    "ssim": lambda row: -row.summary.ssim,
+    "parameters": lambda row: row.parameters,
+    "multiply_adds": lambda row: row.multiply_adds,
+    "ms": lambda row: row.ms_per_megapixel,
+    "minutes": lambda row: row.minutes,
+}
+
+
+def make_boards(
+    entries: Iterable[Entry],
+    *,
+    benchmarks: Sequence[str] = (),
+    scales: Sequence[int] = (),
+    protocols: Sequence[str] = (),
+    sort: str = "gain",
+) -> list[Board]:
+    """Every task on which finished runs were scored; on the most images first.
+
+    Without `benchmarks` the validation images are left out, unless there is nothing else.
+
+    Args:
+        entries: Runs with their scores; those that are not finished are passed over.
+        benchmarks: Image sets, by name; empty for all.
+        scales: Empty for all.
+        protocols: By name; empty for all.
+        sort: One of `SORTS`.
+
+    Raises:
+        RunError: Nothing was scored so, and what was.
+    """
+    scored = [
+        (entry, summary)
+        for entry in entries
+        if entry.run.info["status"] == "FINISHED"
+        for summary in entry.summaries
+    ]
+    tasks = {summary.task for _, summary in scored}
+    wanted = _wanted(tasks, benchmarks, scales, protocols)
+    groups: dict[tuple[TaskKey, int], list[tuple[Entry, Summary]]] = {}
+    for entry, summary in scored:
+        if summary.task in wanted:
+            groups.setdefault((summary.task, summary.images), []).append((entry, summary))
+    # The number of images is in the digest; a table that lost lines stands for itself.
+    order = sorted(groups, key=lambda key: (*_place(key[0]), -key[1]))
+    return [_board(task, images, groups[task, images], sort) for task, images in order]
+
+
+def pareto(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[Row]:
+    """The rows that no other one beats in both gain and cost, the cheapest first."""
+    best, front = -math.inf, []
+    known = [row for row in rows if math.isfinite(cost(row) + row.summary.gain.mean)]
+    for row in sorted(known, key=lambda row: (cost(row), -row.summary.gain.mean)):
+        if row.summary.gain.mean > best:
+            best = row.summary.gain.mean
+            front.append(row)
+    return front
+
+
+def _place(task: TaskKey) -> tuple[str, int, str, str]:
+    return task.images, task.scale, task.protocol, task.digest
+
+
+def _wanted(
+    tasks: Collection[TaskKey],
+    benchmarks: Sequence[str],
+    scales: Sequence[int],
+    protocols: Sequence[str],
+) -> set[TaskKey]:
+    if not tasks:
+        return set()
+    check_known("benchmark", benchmarks, {task.images for task in tasks})
+    check_known("scale", map(str, scales), {str(task.scale) for task in tasks})
+    check_known("protocol", protocols, {task.protocol for task in tasks})
+    found = {
+        task
+        for task in tasks
+        if (not benchmarks or task.images in benchmarks)
+        and (not scales or task.scale in scales)
+        and (not protocols or task.protocol in protocols)
+    }
+    if not found:
+        there = ", ".join(sorted({task.name for task in tasks}))
+        raise RunError(f"no finished run was scored on all of that at once (there are {there})")
+    tested = {task for task in found if task.images != VALIDATION}
+    return found if benchmarks or not tested else tested
+
+
+def _board(task: TaskKey, images: int, scored: Sequence[tuple[Entry, Summary]], sort: str) -> Board:
+    left_out = frozenset(image for _, summary in scored for image in summary.infinite)
+    rows = [_row(entry, _without(entry, summary, left_out)) for entry, summary in scored]
+    key = SORTS[sort]
+
+    def place(row: Row) -> tuple[bool, float, float]:
+        value = key(row)
+        unknown = math.isnan(value)
+        return unknown, 0.0 if unknown else value, -row.summary.gain.mean
+
+    return Board(task, images, tuple(sorted(left_out)), sorted(rows, key=place))
+
+
+def _without(entry: Entry, summary: Summary, left_out: frozenset[str]) -> Summary:
+    """A run's means without the images that count for none; they are read again if need be."""
+    if left_out == set(summary.infinite):
+        return summary
+    return summarize(read_run(entry.run).evaluations[summary.task], left_out, summary.timing)
+
+
+def _row(entry: Entry, summary: Summary) -> Row:
+    info = entry.run.info
+    cost = info.get("cost") or {}
+    seconds = (info.get("progress") or {}).get("seconds", math.nan)
+    return Row(
+        entry.run.id,
+        info.get("title") or "",
+        summary,
+        cost.get("parameters", math.nan),
+        cost.get("multiply_adds", math.nan),
+        seconds / 60,
+    )
