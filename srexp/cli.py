@@ -20,6 +20,7 @@ COMMANDS = {
     "sync": "send MLflow what it does not have yet of the runs",
     "compare": "runs side by side: gains, paired differences, replicates over seeds",
     "runs": "list the runs, show one, remove some",
+    "report": "make the page of a run again, or of one that was cut off",
     "ui": "open the MLflow UI on the store that the runs went to",
 }
 
@@ -117,7 +118,7 @@ def _complete(arguments: list[str]) -> None:
         return
     if given[0] == "runs":
         _complete_runs(given[1:], line.endswith(" "))
-    if given[0] == "compare":
+    if given[0] in ("compare", "report"):
         _print_fitting(_run_ids(), "" if line.endswith(" ") else given[-1])
     if given[0] in ("train", "evaluate"):
         rest = line.split(given[0], 1)[1].lstrip(" ")
