@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "runs side by side: gains, paired differences, replicates over seeds",
     "leaderboard": "all finished runs ranked: gain over bicubic, parameters, speed",
     "runs": "list the runs, show one, remove some",
+    "report": "make the page of a run again, or of one that was cut off",
     "ui": "open the MLflow UI on the store that the runs went to",
 }
 
@@ -121,7 +122,7 @@ def _complete(arguments: list[str]) -> None:
         return
     if given[0] == "runs":
         _complete_runs(given[1:], line.endswith(" "))
-    if given[0] == "compare":
+    if given[0] in ("compare", "report"):
         _print_fitting(_run_ids(), "" if line.endswith(" ") else given[-1])
     if given[0] == "data" and given[1:2] != ["preview"]:
         _complete_data(given[1:], line.endswith(" "))

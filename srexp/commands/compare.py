@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srexp.commands import compare_pictures
 from srexp.commands.exit import fail
 from srexp.comparison.results import Results, RunResults, read_files, read_run
 from srexp.comparison.tasks import common_tasks
@@ -34,6 +35,7 @@ _EXAMPLES = """\
   srexp compare --sweep latest --format markdown     all finished runs of the newest sweep
   srexp compare RUN outputs/evaluations/set5_x2/y_paper/lanczos_*.csv
   srexp compare RUN RUN --format latex -o table.tex
+  srexp compare RUN RUN --html page.html --figure figure.png --image butterfly
 """
 
 
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--protocol", action="append", default=[], help="only under this one; may be repeated")
     add("--metric", choices=("psnr", "ssim"), default="psnr", help="of gains and differences")
     add("--format", choices=_FORMATS, default="table", help="default: table")
+    compare_pictures.add_arguments(add)
     add("-o", "--output", type=Path, metavar="FILE", help="write there, not to the terminal")
     add(
         "--output-dir",
@@ -78,6 +81,7 @@ def compare(given: argparse.Namespace) -> None:
     Raises:
         RunError: Runs that cannot be found, read or compared, in one line.
     """
+    compare_pictures.check(given)
     results: list[Results] = [read_run(run) for run in _chosen(given)]
     results += read_files([Path(name) for name in given.wanted if _is_table(name)])
     tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
@@ -87,7 +91,9 @@ def compare(given: argparse.Namespace) -> None:
 
     methods, repeated = group(results)
     tables = [make_table(task, methods, given.metric) for task in tasks]
-    _write(given, tables, [*remarks, *repeated, *_about_runs(results)])
+    remarks = [*remarks, *repeated, *_about_runs(results)]
+    _write(given, tables, remarks)
+    compare_pictures.write(given, tables, remarks)
 
 
 def _about_runs(results: list[Results]) -> list[str]:

@@ -15,7 +15,8 @@ from srexp.commands.quiet import quiet_import
 _MODULES = (
     "tensorflow", "keras", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "scipy.special",
     "skimage.data", "sklearn.datasets", "hydra.core.utils", "srexp.commands.console",
-    "srexp.commands.display", "srexp.commands.train", "srexp.evaluation.grids",
+    "srexp.commands.display", "srexp.commands.train", "srexp.comparison.run_report",
+    "jinja2", "matplotlib.backends.backend_svg", "srexp.evaluation.grids",
     "srexp.evaluation.tables", "srexp.tracking.mlflow_view", "srexp.training.session",
     "srexp.training.shown", "srexp.training.trained",
 )  # fmt: skip

@@ -6,20 +6,16 @@ import argparse
 import json
 import math
 import os
-import shlex
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from srexp.commands.about_run import commands, difference, mlflow_link, text
 from srexp.commands.exit import fail
 from srexp.comparison.index import folder_size, indexed
-from srexp.options import flatten
 from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
-
-# What says nothing about a run beside the others.
-_NOT_COMPARED = ("paths.", "resume")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -144,7 +140,7 @@ def _show(given: argparse.Namespace) -> None:
         "failure": run.info.get("failure") or None,
         "seconds": run.info.get("progress", {}).get("seconds"),
         "gains": run.info.get("gains") or {},
-        "differs": _difference(_config(run)),
+        "differs": {key: value for key, (value, _) in difference(_config(run)).items()},
         "checkpoints": {
             path.name: path.stat().st_size for path in sorted(run.checkpoints.glob("*.npz"))
         },
@@ -153,8 +149,8 @@ def _show(given: argparse.Namespace) -> None:
             for name in ("config.yaml", "metrics.jsonl", "evaluations", "grids", "model.keras")
             if (run.folder / name).exists()
         ],
-        "mlflow": _link(run),
-        "commands": _commands(run, given.output_dir),
+        "mlflow": mlflow_link(run),
+        "commands": commands(run, given.output_dir),
     }
     if given.json:
         _print_json(about)
@@ -173,7 +169,7 @@ def _lines(about: dict[str, Any]) -> list[str]:
         if about[name]:
             lines.append(f"{name}: {about[name]}")
     lines.append("differs from the defaults in:" if about["differs"] else "all defaults")
-    lines += [f"    {key}={_text(value)}" for key, value in about["differs"].items()]
+    lines += [f"    {key}={text(value)}" for key, value in about["differs"].items()]
     if about["gains"]:
         lines.append("gain over bicubic:")
         lines += [f"    {gain:+.3f} dB  {task}" for task, gain in about["gains"].items()]
@@ -184,44 +180,6 @@ def _lines(about: dict[str, Any]) -> list[str]:
         lines.append(f"MLflow: {about['mlflow']}")
     lines += [f"to {what}: {command}" for what, command in about["commands"].items()]
     return lines
-
-
-def _difference(config: dict[str, Any]) -> dict[str, Any]:
-    """What differs from `srexp train` without overrides."""
-    if not config:
-        return {}
-    from srexp.config.compose import compose
-    from srexp.config.settings import with_additions
-
-    ours, default = flatten(with_additions(config)), flatten(compose("train"))
-    return {
-        key: value
-        for key, value in sorted(ours.items())
-        if (key not in default or value != default[key]) and not key.startswith(_NOT_COMPARED)
-    }
-
-
-def _link(run: RunFolder) -> str | None:
-    shown = run.info.get("mlflow") or {}
-    uri, run_id = shown.get("uri"), shown.get("run_id")
-    if not uri:
-        return None
-    if uri.startswith(("http://", "https://")) and run_id:
-        return f"{uri}/#/experiments/{shown['experiment_id']}/runs/{run_id}"
-    return f"python -m srexp ui --uri {uri}" + (f"    (run {run_id})" if run_id else "")
-
-
-def _commands(run: RunFolder, output_dir: Path) -> dict[str, str]:
-    usual = output_dir == Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs"))
-    name = run.id if usual else shlex.quote(str(run.folder.resolve()))
-    commands = {}
-    if run.info["status"] == "FINISHED":
-        commands["train on"] = f"python -m srexp train resume={name} trainer.steps=N"
-    elif run.info["status"] != "RUNNING":
-        commands["go on"] = f"python -m srexp train resume={name}"
-    if (run.checkpoints / "best.npz").exists():
-        commands["evaluate"] = f"python -m srexp evaluate run={name}"
-    return commands
 
 
 # rm
@@ -296,10 +254,6 @@ def _age(created: float | None) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _text(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if value in (True, False) else str(value)
 
 
 def _print_json(value: Any) -> None:

@@ -15,6 +15,7 @@ from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
 from srexp.commands.other_launchers import job_of_hydra
 from srexp.commands.quiet import quiet_import
+from srexp.commands.report import write_report
 from srexp.commands.several_devices import join, plainly, work_along
 from srexp.config.resume import initial_run, resumed
 from srexp.config.settings import (
@@ -42,6 +43,7 @@ from srexp.training import checkpoint
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from srexp.evaluation.samples import Sample
     from srexp.tracking.mlflow_view import MlflowView
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
@@ -188,6 +190,7 @@ def _take_up(run: RunFolder, materials: Materials, values: dict[str, Any]) -> No
     if not run.claim():
         raise OptionError(f"resume={run.id}: it is running now")
     remove_parts(run.folder)
+    (run.folder / "report.html").unlink(missing_ok=True)  # it would show what was
     # With more steps it is another run to a sweep that looks for it.
     digest = config_digest(values)
     run.set_status("RUNNING", config_digest=digest, identity=materials.identity(digest))
@@ -202,6 +205,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
 
     run = training.run
     view: MlflowView | None = None
+    samples: list[Sample] = []
     status, failure = "FAILED", ""
     console.print(f"run {run.id}\n    in {run.folder}")
     try:
@@ -239,6 +243,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         if training.job is not None and training.materials.nbytes < _BYTES_FOR_TWO:
             training.job.tell(NEARLY, None)
         reports = session.score()
+        samples = session.samples
         messages.say_reports(console, run, session, reports)
         if outcome.reason == "max_minutes":
             console.print(f"stopped by trainer.max_minutes at {steps}. {go_on}")
@@ -285,7 +290,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         (run.folder / "error.txt").write_text(traceback.format_exc())
         raise
     finally:
-        _close(console, run, view, status, failure, interruption)
+        _close(console, run, view, status, failure, samples, interruption)
 
 
 def _stopped_at_once(run: RunFolder, interruption: Interruption) -> CommandInterrupted:
@@ -370,6 +375,7 @@ def _close(
     view: MlflowView | None,
     status: Any,
     failure: str,
+    samples: list[Sample],
     interruption: Interruption,
 ) -> None:
     interruption.hold()
@@ -377,6 +383,8 @@ def _close(
         run.set_status(status, failure=failure)
     except OSError as error:  # a full disk: say it, and let the first error be the one that counts
         console.print(f"note: the status could not be written ({error.strerror})")
+    if status == "FINISHED":
+        _show(console, run, samples)
     if view is not None:
         try:
             interruption.let_go()
@@ -392,6 +400,21 @@ def _close(
         elif view.mirror.refused is not None:
             console.print(f"note: MLflow refused a part of it ({view.mirror.refused})")
     run.release()
+
+
+def _show(console: Console, run: RunFolder, samples: list[Sample]) -> None:
+    """Keep pictures and make the page; whatever comes of it, the run is finished."""
+    from srexp.evaluation.samples import keep
+
+    try:
+        keep(run.folder, samples)
+        console.print(f"report: {write_report(run, run.folder.parent)}", soft_wrap=True)
+    except Exception as error:
+        why = error.strerror if isinstance(error, OSError) else None
+        console.print(
+            f"note: no report.html ({why or f'{type(error).__name__}: {error}'}). The run is "
+            f"finished; to make it: python -m srexp report {run.id}"
+        )
 
 
 def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder, dict[str, Any]]:

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from srexp.comparison import report
+from srexp.comparison.report import Section
 from srexp.comparison.tables import BICUBIC, Pair, Row, TaskTable
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
+from srexp.pages import plots
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,6 +93,37 @@ def to_latex(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
             ]
     lines += [f"% note: {line}" for line in remarks]
     return "\n".join(lines) + "\n"
+
+
+def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
+    """Tables and intervals for a page; pictures are for others to add."""
+    return [
+        Section(
+            table.task.name,
+            _title(table),
+            _of_page(_methods(table), best=_best(table)),
+            pairs=_of_page(_pairs(table)) if table.pairs else None,
+            differences=[
+                plots.Interval(f"{pair.first}\n− {pair.second}", i.mean, i.low, i.high)
+                for pair in _shown(table)
+                if not math.isnan((i := pair.result.difference).mean)
+            ],
+            unit=f"difference in {_UNITS[table.metric]}, 95 % interval",
+            remarks=notes(table),
+        )
+        for table in tables
+    ]
+
+
+def _of_page(grid: _Grid, best: int | None = None) -> report.Table:
+    rows = tuple(tuple(row) for row in grid.rows)
+    return report.Table(tuple(grid.header), rows, grid.words, best)
+
+
+def _best(table: TaskTable) -> int:
+    """The row with the highest mean."""
+    values = [getattr(row, table.metric) for row in table.rows]
+    return max(range(len(values)), key=lambda i: -math.inf if math.isnan(values[i]) else values[i])
 
 
 CSV_COLUMNS = (

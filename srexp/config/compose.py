@@ -74,6 +74,7 @@ def compose(
         Plain data, interpolations resolved.
     """
     import hydra
+    from hydra.core.global_hydra import GlobalHydra
 
     from srexp.config.settings import plain
 
@@ -81,8 +82,14 @@ def compose(
     given = list(overrides or [])
     if config_dir is not None:
         given.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
-    with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return plain(hydra.compose(command, given))
+    # A command that Hydra itself runs may compose another configuration besides its own.
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return plain(hydra.compose(command, given))
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def compose_beside(command: str, overrides: list[str]) -> dict[str, Any]:

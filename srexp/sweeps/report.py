@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from srexp.evaluation.tables import number
+from srexp.pages.page import data_uri, render
+from srexp.pages.times import duration
 from srexp.sweeps import summary
 from srexp.sweeps.results import JobResult
 
@@ -56,14 +57,11 @@ def html(
     Returns:
         The content of `report.html`. All that comes from the user is escaped.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
     keys = summary.swept_keys(jobs)
     short = summary.short_keys(keys)
-    return environment.get_template(_TEMPLATE).render(
+    return render(
+        Path(__file__).parent,
+        _TEMPLATE,
         title=f"sweep {about.name}",
         about=about,
         count=summary.count(jobs),
@@ -71,7 +69,7 @@ def html(
         swept=_swept(jobs),
         keys=[short[key] for key in keys],
         best=_best(jobs),
-        figure=base64.b64encode(png).decode() if png else None,
+        figure=data_uri(png) if png else None,
         combinations=_combinations(jobs, keys),
         remarks=summary.remarks(jobs),
         effects=_effects(jobs, short),
@@ -151,9 +149,6 @@ def _figure(value: float | None, digits: int, *, sign: bool = False) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    """`1:02:03` or `2:03`."""
     if seconds is None or not math.isfinite(seconds):
         return summary.NOTHING
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return duration(seconds)

@@ -42,7 +42,7 @@ _MLFLOW_STATUS = {"FINISHED": "FINISHED", "FAILED": "FAILED"}  # all others: KIL
 # Files that are shown beside metrics and pictures, and the artifact folder they go to.
 _FILES = (
     "config.yaml", "config.json", "environment.json", "error.txt", "model.keras",
-    "evaluations/*/*/final.csv",
+    "evaluations/*/*/final.csv", "report.html",
 )  # fmt: skip
 
 # Of MLflow's names for pictures; they are names of files too, so they must not be long.

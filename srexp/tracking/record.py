@@ -8,7 +8,9 @@ metrics.jsonl              every logged number, one line a point in time
 checkpoints/               step-*.npz, the newest ones, and best.npz
 evaluations/               per-image CSV of every evaluation; JSON of those by `srexp evaluate`
 grids/                     sample pictures
+samples/                   a square of the worst and the best images, from HR, bicubic and the model
 model.keras                the scored weights
+report.html                all of it as a page, once it is finished
 """
 
 from __future__ import annotations

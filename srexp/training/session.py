@@ -14,6 +14,7 @@ from srexp.data.pipeline import batches
 from srexp.evaluation import cost
 from srexp.evaluation.grids import sample_grid
 from srexp.evaluation.inference import forward
+from srexp.evaluation.samples import Extremes, Sample
 from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
 from srexp.files import flush, write_atomically
@@ -26,6 +27,9 @@ from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.materials import Materials
 from srexp.training.strategy import Strategy
+
+# Images of a task that are kept to be looked at, half of them the worst and half the best.
+_EXTREMES = 4
 
 
 def build_network(experiment: Experiment) -> keras.Model:
@@ -91,6 +95,7 @@ class Session:
     cost: cost.Cost = field(init=False)
     progress: loop.Progress = field(init=False, default_factory=loop.Progress)
     _latest: tuple[int, list[Report]] = field(init=False, default_factory=lambda: (-1, []))
+    _samples: dict[str, list[Sample]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         experiment = self.experiment
@@ -176,6 +181,11 @@ class Session:
         self._log(progress.step, metrics, final=True)
         return validation + benchmarks
 
+    @property
+    def samples(self) -> list[Sample]:
+        """The worst and the best images of each task, as they were last scored."""
+        return [sample for samples in self._samples.values() for sample in samples]
+
     # What the loop tells (`loop.Watcher`):
 
     def stepped(self, step: int) -> None:
@@ -222,11 +232,14 @@ class Session:
 
     def _evaluate(self, task: Task, step: int, weights: str, stem: str) -> Report:
         folder = self.run.folder
-        drawn = 0
+        drawn, grids = 0, self.experiment.trainer.sample_grids
+        extremes = Extremes(task, self.experiment.model.name, min(_EXTREMES, grids))
+        self._samples[task.key] = extremes.samples
 
         def draw(result: ImageResult, case: Case, sr: Any) -> None:
             nonlocal drawn
-            if drawn >= self.experiment.trainer.sample_grids:
+            extremes.see(result, case, sr)
+            if drawn >= grids:
                 return
             drawn += 1
             key = f"{task.key}/{result.image}"

@@ -34,7 +34,8 @@ class Trainer(Options, group="trainer", name="trainer"):
         keep_checkpoints: How many of the newest checkpoints are kept, beside the best one.
         distinct_batches: Train on the first so many batches over and over, to see whether the
             network can learn them by heart; None for new patches at every step.
-        sample_grids: Images of each set that are drawn at an evaluation.
+        sample_grids: Images of each set that are drawn at an evaluation; at most so many are kept
+            for the report, too.
         dry_run: Say what would be trained, and stop.
     """
 

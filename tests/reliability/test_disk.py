@@ -128,6 +128,38 @@ def test_full_wherever_it_writes(
     assert set(AIMS) <= set(hit), hit
 
 
+@pytest.mark.fault("Disk full when all is trained, scored and written but the report")
+@pytest.mark.parametrize("aim", [r"/samples/.*\.part$", r"/\.report\.html.*\.part$"])
+def test_full_for_the_report(
+    tmp_path: Path, disk: Path, quick: tuple[str, ...], row: Row, aim: str
+) -> None:
+    typed = Typed(
+        tmp_path, "train", *quick, "trainer.steps=20", "tracking=none",
+        f"paths.output_dir={disk}", stops_at=aim,
+    )  # fmt: skip
+    assert typed.until_stopped(), typed.stdout + typed.stderr
+    fill(disk)
+    typed.go_on()
+    assert typed.wait() == 0, typed.stderr
+    assert typed.stderr == ""
+    assert "note: no report.html (No space left on device)" in typed.stdout
+    (run,) = (path.parent for path in disk.glob("*/run.json"))
+    assert kept.info(run)["status"] == "FINISHED"
+    assert kept.left_behind(run) == []
+    assert not (run / "report.html").exists()
+    empty(disk)
+    again = Typed(tmp_path, "report", str(run))
+    assert again.wait() == 0, again.stderr
+    assert (run / "report.html").stat().st_size > 1000
+    what = "its pictures" if "samples" in aim else "the page"
+    row(
+        f"the tmpfs is filled before {what}",
+        1,
+        "the report; the run finishes and says so",
+        "`srexp report RUN` makes it",
+    )
+
+
 @pytest.mark.fault("Disk full where MLflow's SQLite database is")
 def test_full_for_the_database(
     tmp_path: Path,

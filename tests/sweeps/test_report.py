@@ -6,11 +6,11 @@ import base64
 import os
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from tests_page import Page, read_page
 
 from srexp.sweeps import figures, report, summary
 from srexp.sweeps.results import JobResult
@@ -24,47 +24,11 @@ ABOUT = report.About(
     when="2026-01-05 07:30 to 09:12",
     rerun="srexp train -m act=relu,elu seed=0,1,2",
 )
-VOID = {"meta", "img", "br"}
-
-
-class Page(HTMLParser):
-    """Tags, attributes, the cells of each table, and text by tag."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.tables: dict[str, list[list[str]]] = {}
-        self.text: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self._rows: list[list[str]] = []
-        self.feed(text)
-        self.close()
-        assert not self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-        if tag == "table":
-            self._rows = self.tables.setdefault(dict(attrs)["id"] or "", [])
-        if tag == "tr":
-            self._rows.append([])
-        if tag in ("td", "th"):
-            self._rows[-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "td" in self._open or "th" in self._open:
-            self._rows[-1][-1] += data
-        for tag in self._open:
-            self.text.setdefault(tag, []).append(data)
 
 
 def page(jobs: list[JobResult], about: report.About = ABOUT, **more: object) -> Page:
     values = {"png": figures.png(jobs), "best_yaml": None, "best_command": None, **more}
-    return Page(report.html(about, jobs, **values))  # type: ignore[arg-type]
+    return read_page(report.html(about, jobs, **values))  # type: ignore[arg-type]
 
 
 def test_the_tables_hold_the_numbers(grid: Grid) -> None:

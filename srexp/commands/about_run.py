@@ -1,0 +1,65 @@
+"""What a run's folder alone does not say: how it differs, where MLflow has it, what to do next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from srexp.options import flatten
+from srexp.tracking.record import RunFolder
+
+# What says nothing about a run beside the others.
+_NOT_COMPARED = ("paths.", "resume")
+ABSENT = "–"
+
+
+def difference(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Key -> value and default, where a configuration differs from `srexp train` without overrides.
+
+    A key that the defaults do not have has `ABSENT` for a default.
+    """
+    if not config:
+        return {}
+    from srexp.config.compose import compose
+    from srexp.config.settings import with_additions
+
+    ours, default = flatten(with_additions(config)), flatten(compose("train"))
+    return {
+        key: (value, default.get(key, ABSENT))
+        for key, value in sorted(ours.items())
+        if (key not in default or value != default[key]) and not key.startswith(_NOT_COMPARED)
+    }
+
+
+def mlflow_link(run: RunFolder) -> str | None:
+    """Where MLflow shows a run: an address, or the command that opens it."""
+    shown = run.info.get("mlflow") or {}
+    uri, run_id = shown.get("uri"), shown.get("run_id")
+    if not uri:
+        return None
+    if uri.startswith(("http://", "https://")) and run_id:
+        return f"{uri}/#/experiments/{shown['experiment_id']}/runs/{run_id}"
+    return f"python -m srexp ui --uri {uri}" + (f"    (run {run_id})" if run_id else "")
+
+
+def commands(run: RunFolder, output_dir: Path) -> dict[str, str]:
+    """What to do next -> the command for it."""
+    usual = Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs"))
+    name = run.id
+    if output_dir.resolve() != usual.resolve():
+        name = shlex.quote(str(run.folder.resolve()))
+    found = {}
+    if run.info["status"] == "FINISHED":
+        found["train on"] = f"python -m srexp train resume={name} trainer.steps=N"
+    elif run.info["status"] != "RUNNING":
+        found["go on"] = f"python -m srexp train resume={name}"
+    if (run.checkpoints / "best.npz").exists():
+        found["evaluate"] = f"python -m srexp evaluate run={name}"
+    return found
+
+
+def text(value: Any) -> str:
+    """A value as it is typed."""
+    return "null" if value is None else str(value).lower() if value in (True, False) else str(value)

@@ -1,0 +1,75 @@
+"""`srexp report`: a run as a page, made again from its folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from srexp.commands import about_run
+from srexp.commands.exit import fail
+from srexp.tracking.record import RunError, RunFolder, find_runs
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    given = _parser().parse_args(arguments)
+    try:
+        found = find_runs(given.wanted, given.output_dir)
+    except RunError as error:
+        fail(str(error))
+    for run in found:
+        try:
+            print(write_report(run, given.output_dir))
+        except OSError as error:
+            fail(f"{error.filename or run.folder}: {error.strerror or error}", 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="srexp report",
+        description="Write report.html into the folder of a run: scores, pictures, curves, "
+        "configuration. A training does so when it is finished; this makes it again, or shows what "
+        "there is of a run that was cut off.",
+    )
+    parser.add_argument(
+        "wanted", metavar="RUN", nargs="+", help="id, folder, start of an id, or latest"
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
+        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
+    )
+    return parser
+
+
+def write_report(run: RunFolder, output_dir: Path) -> Path:
+    """Write a run's page.
+
+    Args:
+        run: Of any status.
+        output_dir: Where runs are.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: It cannot be written; what was there before still is.
+    """
+    from srexp.comparison import run_report
+
+    try:
+        config = run.config
+    except RunError:
+        differs = None  # of a newer srexp, or damaged: the rest can be shown
+    else:
+        differs = {
+            key: (about_run.text(value), about_run.text(default))
+            for key, (value, default) in about_run.difference(config).items()
+        }
+    about = run_report.About(
+        differs, about_run.commands(run, output_dir), about_run.mlflow_link(run)
+    )
+    return run_report.write(run, about)

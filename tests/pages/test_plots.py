@@ -1,0 +1,107 @@
+"""Plots that stand in a page."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from srexp.pages import plots
+from srexp.pages.plots import COLOURS, Curve, Interval
+
+
+def texts(svg: str) -> list[str]:
+    return ["".join(element.itertext()).strip() for element in ET.fromstring(svg).iter("text")]
+
+
+def strokes(svg: str) -> list[tuple[str, list[tuple[float, float]]]]:
+    """Colour and points of every line that is drawn."""
+    found = []
+    for path in ET.fromstring(svg).iter("path"):
+        style = path.get("style") or ""
+        if path.get("clip-path") and (colour := re.search(r"stroke: ([#\w]+)", style)):
+            numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d") or "")]
+            found.append((colour[1], list(zip(numbers[::2], numbers[1::2], strict=True))))
+    return found
+
+
+def of_colour(svg: str, colour: str) -> list[list[tuple[float, float]]]:
+    return [points for found, points in strokes(svg) if found.lower() == colour.lower()]
+
+
+def test_a_curve_is_drawn_where_its_points_are() -> None:
+    svg = plots.curves([Curve("a", [0, 1, 2, 3], [0, 1, 0, 3])], xlabel="step", ylabel="loss")
+    (line,) = of_colour(svg, COLOURS[0])
+    x, y = np.array(line).T
+    # Equal steps to the right; SVG's y goes down.
+    np.testing.assert_allclose(np.diff(x), np.diff(x)[0], rtol=1e-4)
+    np.testing.assert_allclose((y[0] - y) / (y[0] - y[1]), [0, 1, 0, 3], atol=1e-3)
+    assert {"step", "loss"} <= set(texts(svg))
+
+
+def test_ink_is_the_pages_and_nothing_is_loaded() -> None:
+    svg = plots.curves(
+        [Curve("a", [1, 2], [1, 2])], xlabel="x", ylabel="y", zero="bicubic", mark=(1.5, "best")
+    )
+    assert plots.INK not in svg
+    assert "currentColor" in svg
+    assert "http" not in svg
+    assert "DejaVu" not in svg
+    assert {"a", "bicubic", "best"} <= set(texts(svg))
+    for black in ("#000000", "fill: black"):
+        assert black not in svg
+
+
+def test_two_plots_can_stand_in_one_page() -> None:
+    one, other = (
+        plots.curves([Curve("a", [1, 2], [value, 2])], xlabel="x", ylabel="y") for value in (1, 3)
+    )
+    ids = re.findall(r'\bid="([^"]*)"', one + other)
+    assert ids
+    assert len(set(ids)) == len(ids)
+    for svg in (one, other):
+        wanted = set(re.findall(r'href="#(\w+)"|url\(#(\w+)\)', svg))
+        assert {a or b for a, b in wanted} <= set(re.findall(r'\bid="([^"]*)"', svg))
+
+
+def test_many_points_become_means_of_neighbours() -> None:
+    x, y = plots._thin(np.arange(4000.0), np.arange(4000.0) ** 2)
+    assert len(x) == len(y) == 400
+    assert (x[0], x[-1]) == (9, 3999)
+    assert y[0] == np.mean(np.arange(10.0) ** 2)
+    # Parts of one size: the mean stays what it is.
+    assert np.mean(y) == pytest.approx(np.mean(np.arange(4000.0) ** 2))
+    few = np.arange(400.0)
+    assert plots._thin(few, few)[1] is few
+
+
+def test_a_gap_is_left_where_there_is_no_number() -> None:
+    svg = plots.curves([Curve("a", [0, 1, 2], [1, float("nan"), 3])], xlabel="x", ylabel="y")
+    assert len([p for line in of_colour(svg, COLOURS[0]) for p in line]) < 3
+
+
+def test_an_interval_without_zero_has_a_colour() -> None:
+    lines = [
+        Interval("better", 0.5, 0.2, 0.8),
+        Interval("worse", -0.5, -0.8, -0.2),
+        Interval("unclear", 0.1, -0.1, 0.3),
+        Interval("one image", 0.1, float("nan"), float("nan")),
+    ]
+    svg = plots.forest(lines, xlabel="dB")
+
+    def drawn(colour: str) -> list[list[tuple[float, float]]]:
+        lines = [points for points in of_colour(svg, colour) if len(points) == 2]
+        return [[start, end] for start, end in lines if start[1] == end[1]]  # level ones
+
+    (better,), (worse,), (unclear,) = (drawn(c) for c in (COLOURS[0], COLOURS[1], "currentColor"))
+    # From 0.2 to 0.8, and from -0.8 to -0.2: of one length.
+    assert better[1][0] - better[0][0] == pytest.approx(worse[1][0] - worse[0][0], rel=1e-3)
+    assert worse[1][0] < unclear[0][0] < better[0][0]
+    assert better[0][1] < worse[0][1] < unclear[0][1]  # the first one is on top
+    assert {"better", "worse", "unclear", "one image", "dB"} <= set(texts(svg))
+
+
+def test_a_name_that_no_font_has_is_no_warning() -> None:
+    assert "数据" in plots.forest([Interval("数据", 1, 0, 2)], xlabel="dB")
