@@ -11,7 +11,7 @@ import numpy as np
 from srexp.comparison.figure import Box, Shown, automatic_crop, paper_figure
 from srexp.comparison.results import TaskKey
 from srexp.evaluation.samples import Sample, kept_samples
-from srexp.evaluation.scoring import Score, Task
+from srexp.evaluation.scoring import Score, Task, enlarged_by
 from srexp.images.io import to_png
 from srexp.images.quantize import from_uint8, unpack
 from srexp.options import OptionError
@@ -167,7 +167,7 @@ def figure(scenes: Sequence[Scene], crop: Box | None = None) -> np.ndarray:
     shown: list[Shown] = []
     for scene in scenes:
         upscaler = load_upscaler(scene.run, scene.experiment, "best")[0]
-        ((row, case, sr),) = scene.task.results(upscaler)
+        ((row, case, sr),) = scene.task.results(enlarged_by(upscaler, scene.task))
         if not shown:
             base = row.bicubic
             shown.append(Shown("bicubic", unpack(case.bicubic), base.psnr, base.ssim))
@@ -202,8 +202,7 @@ def _one_image(experiment: Experiment, task: TaskKey, image: str) -> Task:
 
         near = get_close_matches(image, list(images.images), n=1, cutoff=0)
         raise OptionError(f"image {image}: not in {task.images}; did you mean {near[0]}?")
-    alone = replace(images, images={image: images.images[image]}, remarks=[])
-    return replace(whole, images=alone)
+    return replace(whole, images=images.only(image))
 
 
 def _check_crop(crop: Box, hr: np.ndarray, image: str) -> None:

@@ -99,6 +99,12 @@ class ImageSet:
         self.originals = originals
         self.lr = lr if lr is None or isinstance(lr, Images) else Images(lr)
 
+    def only(self, *names: str) -> ImageSet:
+        """Some of its images."""
+        lr = None if self.lr is None else self.lr.only(names)
+        originals = self.originals and {name: self.originals[name] for name in names}
+        return ImageSet(self.name, self.images.only(names), [], originals, lr)
+
     @cached_property
     def pixel_digests(self) -> dict[str, str]:
         """Digest of each image's content, by name."""

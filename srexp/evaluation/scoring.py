@@ -293,11 +293,12 @@ def evaluate(
         weights: Which weights it has.
         see: Called with each result, its case and its SR image.
     """
+    return score(task, enlarged_by(upscaler, task), method=method, weights=weights, see=see)
 
-    def enlarged(case: Case) -> np.ndarray:
-        return upscaler(unpack(case.lr), eight_bit=task.protocol.lr_8bit)
 
-    return score(task, enlarged, method=method, weights=weights, see=see)
+def enlarged_by(upscaler: Enlarge, task: Task) -> Callable[[Case], np.ndarray]:
+    """What `Task.results` wants to know of an upscaler."""
+    return lambda case: upscaler(unpack(case.lr), eight_bit=task.protocol.lr_8bit)
 
 
 def score(

@@ -18,6 +18,7 @@ from srexp.comparison.pictures import figure, kept_figure, scenes, sliders
 from srexp.comparison.results import TaskKey, read_run
 from srexp.config.settings import experiment_of
 from srexp.evaluation.samples import keep
+from srexp.evaluation.scoring import enlarged_by
 from srexp.images.io import to_png
 from srexp.images.quantize import from_uint8, unpack
 from srexp.options import OptionError
@@ -127,7 +128,7 @@ def test_whole_images_are_made_again_from_the_weights(trained: dict[str, RunFold
         experiment = experiment_of(run.config)
         (one,) = scenes({name: run}, task, "p0", paths(trained))
         upscaler, _, _ = load_upscaler(run, experiment, "best")
-        ((row, case, sr),) = one.task.results(upscaler)
+        ((row, case, sr),) = one.task.results(enlarged_by(upscaler, one.task))
         # The captions are the scores that the run noted.
         (noted,) = read_run(run).evaluations[task].rows
         assert row.score.psnr == pytest.approx(noted.psnr, abs=1e-4)
