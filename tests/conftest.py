@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests_mlflow import Server
 from srexp.tracking.mlflow_store import Store, quiet_client
 
 ROOT = Path(__file__).parents[1]
+
+# A shell has what it starts in the background ignore it, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _shared() -> Path:

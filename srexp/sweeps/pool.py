@@ -333,6 +333,8 @@ def _job_process(
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
+    # A shell has what it starts in the background ignore SIGINT, which is how a job is told to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     line = _Line(connection)
     try:
         end = _outcome(line, work, ahead)
