@@ -49,7 +49,7 @@ def _measure(outputs: Path, count: int, rounds: int) -> None:
         "runs list": ["runs", "list"],
         "runs list --json": ["runs", "list", "--json"],
         "leaderboard": ["leaderboard"],
-        "leaderboard --json --limit 0": ["leaderboard", "--json", "--limit", "0"],
+        "leaderboard --json": ["leaderboard", "--json"],
         "leaderboard --plot": ["leaderboard", "--plot", str(outputs.parent / "plot.png")],
         f"compare of {min(count, 100)} runs": ["compare", *names[:100]],
     }

@@ -323,9 +323,14 @@ def find_runs(wanted: Sequence[str], output_dir: Path) -> list[RunFolder]:
     Raises:
         RunError: None or several fit one of the names.
     """
-    all_folders = all((Path(name) / "run.json").is_file() for name in wanted)
-    known = [] if all_folders else runs(output_dir)
+    known = [] if all(_folder(name, output_dir) for name in wanted) else runs(output_dir)
     return [find_run(name, output_dir, known) for name in wanted]
+
+
+def _folder(wanted: str, output_dir: Path) -> Path | None:
+    """The run's folder where `wanted` is one or its name: beside many runs, none else is read."""
+    places = (Path(wanted), output_dir / wanted)
+    return next((path for path in places if wanted and (path / "run.json").is_file()), None)
 
 
 def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = None) -> RunFolder:
@@ -341,8 +346,9 @@ def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = 
     """
     if not wanted.strip():
         raise RunError("a run is named by its folder, its id or the start of it, or latest; got ''")
-    if (Path(wanted) / "run.json").is_file():
-        run = RunFolder.open(Path(wanted))
+    folder = _folder(wanted, output_dir)
+    if folder is not None:
+        run = RunFolder.open(folder)
         run.settle()
         return run
     known = runs(output_dir) if known is None else known
