@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from srexp.config.compose import compose
+from srexp.data.sets import ImageSet
 from srexp.degradations.downscale import Downscale
 from srexp.evaluation.scoring import ImageResult, Report, Score, Task
 from srexp.evaluation.tables import to_csv
 from srexp.protocol import Protocol
 from srexp.tracking.record import RunFolder
-
-
-class Images:
-    """What a task asks of an image set, without its images."""
-
-    def __init__(self, name: str, names: Sequence[str], digest: str) -> None:
-        self.name, self.digest = name, digest
-        self.images: Mapping[str, np.ndarray] = {n: np.zeros((64, 64, 3)) for n in names}
 
 
 def make_report(
@@ -31,8 +24,10 @@ def make_report(
 ) -> Report:  # fmt: skip
     """A report with these PSNR gains in dB over bicubic, 30, 31, 32 ... dB."""
     names = [f"image{i}" for i in range(len(gains))]
+    image_set = ImageSet(images, {name: np.zeros((64, 64, 3), np.float32) for name in names})
+    image_set.digest = content  # what the pixels would give
     task = Task(
-        Images(images, names, content),  # type: ignore[arg-type]
+        image_set,
         Downscale(scale=scale, interpolation="bicubic", engine=engine, antialias=True),
         protocol,
         Protocol(degrade="y", lr_8bit=False, compare="y", border=border),
