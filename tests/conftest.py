@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests_mlflow import Server
+from tests_scored import scored_run
 
 from srexp.tracking.mlflow_store import Store, quiet_client
+from srexp.tracking.record import RunFolder
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +33,18 @@ def shared_data() -> Path:
     if not (folder / "set5").is_dir():
         pytest.skip(f"no image sets in {folder} (set SREXP_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """An output folder, not there yet."""
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make(output: Path) -> Callable[..., RunFolder]:
+    """`make([0.5, 0.6], "seed=1")`: a finished run with these gains on set5, or these reports."""
+    return partial(scored_run, output)
 
 
 @pytest.fixture(scope="session")

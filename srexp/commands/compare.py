@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands import compare_pictures
+from srexp.commands.arguments import RUN, add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.comparison.results import Results, RunResults, read_files, read_run
 from srexp.comparison.tasks import common_tasks
@@ -49,14 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="srexp compare",
-        description=_DESCRIPTION,
-        epilog=f"examples:\n{_EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("compare", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
-    add("wanted", metavar="RUN", nargs="*", help="id, folder, start of an id, or latest; or "
+    add("wanted", metavar="RUN", nargs="*", help=f"{RUN}; or "
         "FILE.csv, what `srexp evaluate` wrote of a resampler or another program")  # fmt: skip
     add("--sweep", help="the finished runs of this sweep too (its folder, a part of it, or latest)")
     add("--benchmark", action="append", default=[], help="only on this one; may be repeated "
@@ -66,12 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=_FORMATS, default="table", help="default: table")
     compare_pictures.add_arguments(add)
     add("-o", "--output", type=Path, metavar="FILE", help="write there, not to the terminal")
-    add(
-        "--output-dir",
-        type=Path,
-        default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
-        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
-    )
+    add_output_dir(parser)
     return parser
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srexp.commands.arguments import add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.comparison.index import Entry, indexed
 from srexp.files import write_atomically
@@ -46,12 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="srexp leaderboard",
-        description=_DESCRIPTION,
-        epilog=f"examples:\n{_EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("leaderboard", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     add("--benchmark", action="append", default=[], help="only this one; may be repeated "
         "(default: all but val, which chose the weights)")  # fmt: skip
@@ -66,12 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_const", const="json", dest="format", help="short for --format json")
     add("--plot", type=Path, metavar="FILE", help="draw gain against multiply-adds and parameters "
         f"with the Pareto front ({', '.join(_PLOTS)})")  # fmt: skip
-    add(
-        "--output-dir",
-        type=Path,
-        default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
-        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
-    )
+    add_output_dir(parser)
     return parser
 
 
@@ -128,7 +118,7 @@ def _print(given: argparse.Namespace, boards: list[Board], remarks: list[str]) -
     limit = given.limit if given.limit is not None else _ROWS if few else 0
     if given.format == "table":
         for board in boards:
-            console.print(ranking.title(board))
+            console.print(board.label)
             print_grid(console, ranking.make_grid(board, limit))
             console.print("\n".join(ranking.notes(board, limit)) + "\n")
         for remark in remarks:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from srexp.commands import about_run
+from srexp.commands.arguments import RUN, add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.tracking.record import RunError, RunFolder, find_runs
+
+_DESCRIPTION = """\
+Write report.html into the folder of a run: scores, pictures, curves, configuration. A training does
+so when it is finished; this makes it again, or shows what there is of a run that was cut off."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,21 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="srexp report",
-        description="Write report.html into the folder of a run: scores, pictures, curves, "
-        "configuration. A training does so when it is finished; this makes it again, or shows what "
-        "there is of a run that was cut off.",
-    )
-    parser.add_argument(
-        "wanted", metavar="RUN", nargs="+", help="id, folder, start of an id, or latest"
-    )
-    parser.add_argument(
-        "--output-dir",
-        type=Path,
-        default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
-        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
-    )
+    parser = make_parser("report", _DESCRIPTION)
+    parser.add_argument("wanted", metavar="RUN", nargs="+", help=RUN)
+    add_output_dir(parser)
     return parser
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from srexp.commands.about_run import commands, difference, mlflow_link, text
+from srexp.commands.arguments import RUN, add_output_dir
 from srexp.commands.exit import fail
 from srexp.comparison.index import folder_size, indexed
 from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
@@ -34,12 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     def action(name: str, run: Any, what: str) -> argparse.ArgumentParser:
         added = actions.add_parser(name, help=what, description=what)
         added.set_defaults(run=run)
-        added.add_argument(
-            "--output-dir",
-            type=Path,
-            default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
-            help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
-        )
+        add_output_dir(added)
         return added
 
     listing = action("list", _list, "one line a run, the newest last")
@@ -49,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--sweep", help="only those of this sweep (its folder, or a part of it)")
     listing.add_argument("--json", action="store_true", help="for programs")
     showing = action("show", _show, "all about a run")
-    showing.add_argument("wanted", metavar="RUN", help="id, folder, start of an id, or latest")
+    showing.add_argument("wanted", metavar="RUN", help=RUN)
     showing.add_argument("--json", action="store_true", help="for programs")
     removing = action("rm", _remove, "remove runs, and mark them deleted in MLflow")
     removing.add_argument("wanted", metavar="RUN", nargs="+", help="as for show")

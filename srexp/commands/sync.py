@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from srexp.commands import sweep_mlflow
+from srexp.commands.arguments import add_output_dir
 from srexp.commands.console import make_console
 from srexp.commands.exit import fail
 from srexp.config.compose import conf_dir
@@ -47,18 +47,14 @@ def main() -> None:
         help="folder, id, MLflow id, the start of one, or latest (default: all that are not "
         "complete)",
     )  # fmt: skip
-    parser.add_argument(
-        "--output-dir",
-        default=os.environ.get("SREXP_OUTPUT_DIR", "outputs"),
-        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
-    )
+    add_output_dir(parser)
     parser.add_argument(
         "--uri",
         help="a store or server to show them in from now on, those too that were trained without "
         "MLflow",
     )
     given = parser.parse_args()
-    output_dir = Path(given.output_dir).expanduser().resolve()
+    output_dir = given.output_dir.expanduser().resolve()
     try:
         tracking = _tracking(given.uri) if given.uri is not None else None
         named = [find_run(run, output_dir) for run in given.runs]

@@ -10,6 +10,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from srexp.commands.arguments import add_output_dir
 from srexp.commands.exit import fail
 from srexp.tracking.options import SCHEMES
 from srexp.tracking.record import last_store, runs
@@ -20,11 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="srexp ui", description="Open the MLflow UI on the store that the runs went to."
     )
-    parser.add_argument(
-        "--output-dir",
-        default=os.environ.get("SREXP_OUTPUT_DIR", "outputs"),
-        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
-    )
+    add_output_dir(parser)
     parser.add_argument("--uri", help="a store or server, instead of the one of the newest run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on")
@@ -32,7 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.uri is not None and not given.uri.startswith(SCHEMES):
         fail(f"--uri {given.uri}: must be a server (http://...) or a database (sqlite:///...)")
-    uri = given.uri or _store(Path(given.output_dir))
+    uri = given.uri or _store(given.output_dir)
     if uri.startswith(("http://", "https://")):
         print(f"the runs went to the MLflow server at {uri}")
         if not given.no_browser:

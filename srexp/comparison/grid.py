@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -98,12 +98,3 @@ def escape_markdown(text: str) -> str:
 def number(value: float, digits: int, sign: str = "") -> str:
     """With so many decimals; `-` for NaN."""
     return NONE if math.isnan(value) else f"{value:{sign}.{digits}f}"
-
-
-def strict_json(value: Any) -> Any:
-    """The same data, but a number that is not finite is None."""
-    if isinstance(value, dict):
-        return {key: strict_json(below) for key, below in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [strict_json(below) for below in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -55,6 +55,11 @@ class Board:
     left_out: tuple[str, ...]
     rows: list[Row]
 
+    @property
+    def label(self) -> str:
+        """What all its numbers belong to."""
+        return self.task.label(self.images)
+
 
 # What a board can be sorted by; of costs the lowest is on top, of the rest the highest.
 SORTS: dict[str, Callable[[Row], float]] = {

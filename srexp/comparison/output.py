@@ -8,34 +8,26 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from srexp.comparison import report
+from srexp.comparison.grid import NONE, Grid, escape_markdown, number
+from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.report import Section
 from srexp.comparison.tables import BICUBIC, Pair, Row, TaskTable
 from srexp.comparison.tasks import VALIDATION
+from srexp.evaluation.document import strict_json
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
 from srexp.pages import plots
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-NONE = "-"
 _FORMAT = 1
 # All pairs of more methods are no table for a person: then only those with the best are shown.
 _MOST_METHODS = 10
 _LEVEL = 0.05
 _UNITS = {"psnr": "dB", "ssim": "SSIM"}
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """A table of text: the first column is words, the others are numbers."""
-
-    header: list[str]
-    rows: list[list[str]]
-    words: int
 
 
 def to_rich(tables: Sequence[TaskTable], remarks: Sequence[str]) -> list[RenderableType]:
@@ -46,7 +38,7 @@ def to_rich(tables: Sequence[TaskTable], remarks: Sequence[str]) -> list[Rendera
     parts: list[RenderableType] = []
     for table in tables:
         for index, grid in enumerate(_grids(table)):
-            title = Text(_title(table)) if index == 0 else None
+            title = Text(table.label) if index == 0 else None
             drawn = Table(title=title, title_justify="left")
             for column, name in enumerate(grid.header):
                 words = column < grid.words
@@ -63,14 +55,11 @@ def to_markdown(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
     """Tables as GitHub reads them."""
     lines: list[str] = []
     for table in tables:
-        lines += [f"**{_markdown(_title(table))}**", ""]
+        lines += [f"**{escape_markdown(table.label)}**", ""]
         for grid in _grids(table):
-            sides = ["---" if i < grid.words else "---:" for i in range(len(grid.header))]
-            for row in (grid.header, sides, *grid.rows):
-                lines.append(f"| {' | '.join(map(_markdown, row))} |")
-            lines.append("")
-        lines += [*(f"{_markdown(line)}  " for line in notes(table)), ""]
-    lines += [f"note: {_markdown(line)}  " for line in remarks]
+            lines += [*grid_markdown(grid), ""]
+        lines += [*(f"{escape_markdown(line)}  " for line in notes(table)), ""]
+    lines += [f"note: {escape_markdown(line)}  " for line in remarks]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -78,7 +67,7 @@ def to_latex(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
     """`tabular`s for the package booktabs; what belongs under them stands in comments."""
     lines = ["% needs \\usepackage{booktabs}"]
     for table in tables:
-        lines += ["", f"% {_title(table)}", *(f"% {line}" for line in notes(table))]
+        lines += ["", f"% {table.label}", *(f"% {line}" for line in notes(table))]
         for grid in _grids(table):
             columns = "l" * grid.words + "r" * (len(grid.header) - grid.words)
             body = [" & ".join(map(_latex, row)) + r" \\" for row in (grid.header, *grid.rows)]
@@ -100,7 +89,7 @@ def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
     return [
         Section(
             table.task.name,
-            _title(table),
+            table.label,
             _of_page(_methods(table), best=_best(table)),
             pairs=_of_page(_pairs(table)) if table.pairs else None,
             differences=[
@@ -115,7 +104,7 @@ def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
     ]
 
 
-def _of_page(grid: _Grid, best: int | None = None) -> report.Table:
+def _of_page(grid: Grid, best: int | None = None) -> report.Table:
     rows = tuple(tuple(row) for row in grid.rows)
     return report.Table(tuple(grid.header), rows, grid.words, best)
 
@@ -169,7 +158,7 @@ def to_json(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
         "remarks": list(remarks),
     }
     # One line: with thousands of pairs, indenting takes longer than everything else.
-    return json.dumps(_strict(data), allow_nan=False) + "\n"
+    return json.dumps(strict_json(data), allow_nan=False) + "\n"
 
 
 def notes(table: TaskTable) -> list[str]:
@@ -237,24 +226,18 @@ def p_text(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
 
 
-def _title(table: TaskTable) -> str:
-    task, n = table.task, len(table.images) + len(table.left_out)
-    plural = "" if n == 1 else "s"
-    return f"{task.images} ({n} image{plural}), {task.degradation}, {task.protocol} [{task.digest}]"
-
-
-def _grids(table: TaskTable) -> list[_Grid]:
+def _grids(table: TaskTable) -> list[Grid]:
     return [_methods(table), *([_pairs(table)] if table.pairs else [])]
 
 
-def _methods(table: TaskTable) -> _Grid:
+def _methods(table: TaskTable) -> Grid:
     several = any(row.over_seeds is not None for row in table.rows)
     header = ["method", "PSNR", "SSIM", f"gain {_UNITS[table.metric]}", "better on"]
     if several:
         header += ["seeds", "sd", "gain over seeds"]
     rows = []
     for row in table.rows:
-        cells = [row.name, _number(row.psnr, 2), _number(row.ssim, 4)]
+        cells = [row.name, number(row.psnr, 2), number(row.ssim, 4)]
         if row.gain is None:
             cells += [NONE, NONE]
         else:
@@ -265,14 +248,14 @@ def _methods(table: TaskTable) -> _Grid:
         if several:
             cells += [
                 str(len(row.method.seeds)) if row.method and row.method.seeds else NONE,
-                _number(row.seed_spread, _digits(table)),
+                number(row.seed_spread, _digits(table)),
                 _plus_minus(row.over_seeds, table),
             ]
         rows.append(cells)
-    return _Grid(header, rows, 1)
+    return Grid(header, rows, 1)
 
 
-def _pairs(table: TaskTable) -> _Grid:
+def _pairs(table: TaskTable) -> Grid:
     several = len(table.pairs) > 1
     header = ["first", "second", f"difference {_UNITS[table.metric]}", "p"]
     header += [*(["p Holm"] if several else []), "wins/ties/losses"]
@@ -289,7 +272,7 @@ def _pairs(table: TaskTable) -> _Grid:
                 f"{result.wins}/{result.ties}/{result.losses}",
             ]
         )
-    return _Grid(header, rows, 2)
+    return Grid(header, rows, 2)
 
 
 def _shown(table: TaskTable) -> Sequence[Pair]:
@@ -304,14 +287,9 @@ def _digits(table: TaskTable) -> int:
     return 3 if table.metric == "psnr" else 4
 
 
-def _number(value: float, digits: int, sign: str = "") -> str:
-    return NONE if math.isnan(value) else f"{value:{sign}.{digits}f}"
-
-
 def _interval(interval: Interval, table: TaskTable) -> str:
     mean, low, high = (
-        _number(value, _digits(table), "+")
-        for value in (interval.mean, interval.low, interval.high)
+        number(value, _digits(table), "+") for value in (interval.mean, interval.low, interval.high)
     )
     return mean if interval.n < 2 else f"{mean} [{low}, {high}]"
 
@@ -319,12 +297,8 @@ def _interval(interval: Interval, table: TaskTable) -> str:
 def _plus_minus(interval: Interval | None, table: TaskTable) -> str:
     if interval is None:
         return NONE
-    half = _number(interval.high - interval.mean, _digits(table))
-    return f"{_number(interval.mean, _digits(table), '+')} ± {half}"
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*|<>])", r"\\\1", text)
+    half = number(interval.high - interval.mean, _digits(table))
+    return f"{number(interval.mean, _digits(table), '+')} ± {half}"
 
 
 def _latex(text: str) -> str:
@@ -404,11 +378,3 @@ def _csv_values(values: dict[str, Any]) -> dict[str, Any]:
         return value
 
     return {key: text(value) for key, value in values.items()}
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _strict(below) for key, below in value.items()}
-    if isinstance(value, list):
-        return [_strict(below) for below in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from srexp.comparison.leaderboard import Board, Row, pareto
-from srexp.comparison.ranking import amount, title
+from srexp.comparison.ranking import amount
 from srexp.tracking.record import RunError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _draw_board(board: Board, row: Sequence[Axes]) -> None:
         _draw(axes, known, cost)
         axes.set_xlabel(name, fontsize=11)
         axes.set_ylabel("gain over bicubic, PSNR in dB", fontsize=11)
-    text = title(board) + (f"; {missing} runs of unknown cost are not drawn" if missing else "")
+    text = board.label + (f"; {missing} runs of unknown cost are not drawn" if missing else "")
     row[0].set_title(_plain(text), loc="left", fontsize=10)
 
 

@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from srexp.comparison.grid import NONE, Grid, escape_markdown, number, strict_json
+from srexp.comparison.grid import NONE, Grid, escape_markdown, number
 from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.leaderboard import Board, Row
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.cost import HEIGHT, WIDTH
+from srexp.evaluation.document import strict_json
 from srexp.evaluation.statistics import CONFIDENCE, Interval
 
 _FORMAT = 1
@@ -21,19 +22,12 @@ _FORMAT = 1
 _SAME_DB = 5e-5
 
 
-def title(board: Board) -> str:
-    """What all numbers of a board belong to."""
-    task, n = board.task, board.images
-    plural = "" if n == 1 else "s"
-    return f"{task.images} ({n} image{plural}), {task.degradation}, {task.protocol} [{task.digest}]"
-
-
 def to_markdown(boards: Sequence[Board], remarks: Sequence[str], limit: int) -> str:
     """Tables as GitHub reads them."""
     lines: list[str] = []
     for board in boards:
         lines += [
-            f"**{escape_markdown(title(board))}**",
+            f"**{escape_markdown(board.label)}**",
             "",
             *grid_markdown(make_grid(board, limit)),
         ]

@@ -46,6 +46,11 @@ class TaskKey:
         """`set5_x2/y_paper`, as in the metrics' names."""
         return f"{self.images}_x{self.scale}/{self.protocol}"
 
+    def label(self, count: int) -> str:
+        """All of it in words, as `scoring.Task.label` has it; `count` images."""
+        images = "1 image" if count == 1 else f"{count} images"
+        return f"{self.images} ({images}), {self.degradation}, {self.protocol} [{self.digest}]"
+
 
 @dataclass(frozen=True)
 class ImageScores:

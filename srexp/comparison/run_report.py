@@ -165,8 +165,7 @@ def _result(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
     return {
         "id": _identifier(evaluation.task),
         "name": evaluation.task.name,
-        "label": f"{evaluation.task.images} ({len(evaluation.rows)} images), "
-        f"{evaluation.task.degradation}, {evaluation.task.protocol} [{evaluation.task.digest}]",
+        "label": evaluation.task.label(len(evaluation.rows)),
         "method": evaluation.method,
         "weights": evaluation.weights,
         "href": quote(evaluation.path.relative_to(folder).as_posix()),

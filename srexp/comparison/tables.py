@@ -86,6 +86,11 @@ class TaskTable:
     scores: np.ndarray
 
     @property
+    def label(self) -> str:
+        """What all its numbers belong to."""
+        return self.task.label(len(self.images) + len(self.left_out))
+
+    @property
     def smallest_p(self) -> float:
         """The smallest p-value that any pair could have with this many images; NaN without one."""
         return min((pair.result.smallest_p for pair in self.pairs), default=math.nan)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from srexp.evaluation.cost import Cost
-from srexp.evaluation.scoring import Report
-from srexp.evaluation.timing import Timing
+if TYPE_CHECKING:
+    from srexp.evaluation.cost import Cost
+    from srexp.evaluation.scoring import Report
+    from srexp.evaluation.timing import Timing
 
 
 def document(
@@ -29,7 +30,7 @@ def document(
     """
     task, gain = report.task, report.gain
     start = f"{task.key}/"
-    return _finite(
+    return strict_json(
         {
             "method": report.method,
             "weights": report.weights or None,
@@ -57,9 +58,10 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def strict_json(value: Any) -> Any:
+    """The same plain data, but a number that is not finite is None: JSON has no other."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return {key: strict_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict_json(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -86,6 +86,53 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture
+def call(
+    main: Callable[..., None], output: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """What a command prints; it must end well. `main` is a fixture of each module's own."""
+
+    def run(*arguments: str) -> str:
+        main([*arguments, "--output-dir", str(output)])
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def refused(
+    main: Callable[..., None], output: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """The one line of a command that ends with exit code 2."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main([*arguments, "--output-dir", str(output)])
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return run
+
+
+@pytest.fixture
+def completed() -> Callable[[str, Path], str]:
+    """What completion offers for a line that was begun, in a folder with `outputs`."""
+
+    def run(line: str, folder: Path) -> str:
+        variables = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
+        done = subprocess.run(
+            [sys.executable, "-m", "srexp", "-sc", "query=bash"],
+            capture_output=True,
+            text=True,
+            env=command_environment(folder, **variables, SREXP_OUTPUT_DIR=str(folder / "outputs")),
+            check=True,
+        )
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
 def interrupted(tmp_path: Path) -> Iterator[Callable[[int], Finished]]:
     """Start a long tiny training, send a signal after its first checkpoint."""
 

@@ -7,15 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests_environment import command_environment
-from tests_scored import make_report, scored_run
+from tests_scored import make_report
 
-from srexp.commands.compare import main
+from srexp.commands import compare
 from srexp.evaluation.tables import to_csv
 from srexp.tracking.record import RunFolder
 
@@ -23,36 +22,8 @@ Main = Callable[..., str]
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
-@pytest.fixture
-def make(output: Path) -> Callable[..., RunFolder]:
-    return partial(scored_run, output)
-
-
-@pytest.fixture
-def call(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
-    def run(*arguments: str) -> str:
-        main([*arguments, "--output-dir", str(output)])
-        return capsys.readouterr().out
-
-    return run
-
-
-@pytest.fixture
-def refused(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
-    """The one line of a command that ends with exit code 2."""
-
-    def run(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as caught:
-            main([*arguments, "--output-dir", str(output)])
-        assert caught.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return run
+def main() -> Callable[..., None]:
+    return compare.main
 
 
 def test_a_trained_run_beside_bicubic(trained: Any, command: Any, tmp_path: Path) -> None:
@@ -164,7 +135,7 @@ def test_bad_input_is_one_line(make: Any, refused: Main, output: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--metric", "lpips"], ["--format", "html"], ["--wrong"]])
-def test_an_unknown_choice_ends_with_2(arguments: list[str]) -> None:
+def test_an_unknown_choice_ends_with_2(main: Main, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["latest", *arguments])
     assert caught.value.code == 2
@@ -213,7 +184,7 @@ def test_a_hundred_runs_are_read_once(
     assert len(opened) == 100 + 99
 
 
-def test_completion_of_runs(make: Any, output: Path, tmp_path: Path) -> None:
+def test_completion_of_runs(make: Any, completed: Any, tmp_path: Path) -> None:
     run = make([0.1, 0.2])
     for line, expected in (
         ("srexp comp", "compare"),
@@ -221,9 +192,4 @@ def test_completion_of_runs(make: Any, output: Path, tmp_path: Path) -> None:
         (f"srexp compare {run.id} {run.id[:6]}", run.id),
         ("srexp compare x", ""),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "srexp", "-sc", "query=bash"], capture_output=True, text=True,
-            env=command_environment(tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)),
-                                    SREXP_OUTPUT_DIR=str(output)), check=True,
-        )  # fmt: skip
-        assert done.stdout.strip() == expected, line
+        assert completed(line, tmp_path) == expected, line

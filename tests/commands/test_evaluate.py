@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,14 @@ def _rows(folder: Path, pattern: str) -> list[dict[str, str]]:
     (path,) = folder.glob(pattern)
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def trained(trained, tmp_path_factory):
+    """A copy: what is scored here is not to be seen by tests of other commands."""
+    folder = tmp_path_factory.mktemp("evaluate") / "copy"
+    shutil.copytree(trained.folder, folder)
+    return replace(trained, folder=folder)
 
 
 def test_bicubic_against_itself_gains_nothing_and_prints_published_figures(

@@ -8,52 +8,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests_environment import command_environment
-from tests_scored import make_report, scored_run
+from tests_scored import make_report
 
-from srexp.commands.leaderboard import _SORTS, main
+from srexp.commands import leaderboard
 from srexp.comparison.leaderboard import SORTS
-from srexp.tracking.record import RunFolder
 
 Main = Callable[..., str]
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
-@pytest.fixture
-def make(output: Path) -> Callable[..., RunFolder]:
-    return partial(scored_run, output)
-
-
-@pytest.fixture
-def call(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
-    def run(*arguments: str) -> str:
-        main([*arguments, "--output-dir", str(output)])
-        return capsys.readouterr().out
-
-    return run
-
-
-@pytest.fixture
-def refused(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
-    """The one line of a command that ends with exit code 2."""
-
-    def run(*arguments: str) -> str:
-        with pytest.raises(SystemExit) as caught:
-            main([*arguments, "--output-dir", str(output)])
-        assert caught.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return run
+def main() -> Callable[..., None]:
+    return leaderboard.main
 
 
 def test_a_trained_run(trained: Any, command: Any) -> None:
@@ -140,9 +110,9 @@ def test_the_plot_is_written(make: Any, call: Main, tmp_path: Path) -> None:
 
 
 def test_sorts_are_those_that_there_are(make: Any, call: Main) -> None:
-    assert tuple(SORTS) == _SORTS
+    assert tuple(SORTS) == leaderboard._SORTS
     make([0.1, 0.2])
-    assert {call("--sort", sort) for sort in _SORTS} == {call()}
+    assert {call("--sort", sort) for sort in leaderboard._SORTS} == {call()}
 
 
 def test_it_starts_without_heavy_imports(make: Any, output: Path, tmp_path: Path) -> None:

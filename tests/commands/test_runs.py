@@ -16,17 +16,12 @@ from typing import Any
 import pytest
 from tests_environment import command_environment
 
-from srexp.commands.runs import main
+from srexp.commands import runs as runs_command
 from srexp.config.compose import compose
 from srexp.tracking.mlflow_store import Store, create_run, experiment_id, quiet_client
 from srexp.tracking.record import RunFolder, runs
 
 Main = Callable[..., str]
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
 
 
 @pytest.fixture
@@ -43,28 +38,8 @@ def make(output: Path) -> Callable[..., RunFolder]:
 
 
 @pytest.fixture
-def call(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
-    """What `srexp runs ARGUMENTS` prints; it must end well."""
-
-    def run(action: str, *arguments: str) -> str:
-        main([action, "--output-dir", str(output), *arguments])
-        return capsys.readouterr().out
-
-    return run
-
-
-@pytest.fixture
-def refused(output: Path, capsys: pytest.CaptureFixture[str]) -> Main:
-    """The one line of a command that ends with exit code 2."""
-
-    def run(action: str, *arguments: str) -> str:
-        with pytest.raises(SystemExit) as caught:
-            main([action, "--output-dir", str(output), *arguments])
-        assert caught.value.code == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return run
+def main() -> Callable[..., None]:
+    return runs_command.main
 
 
 @pytest.fixture
@@ -196,7 +171,7 @@ def test_show_of_an_unknown_run_names_the_nearest(make: Any, refused: Main) -> N
      ["rm", "latest"]],
 )  # fmt: skip
 def test_bad_input_ends_with_2(
-    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    main: Main, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as caught:
@@ -346,7 +321,7 @@ def test_a_store_that_is_gone_is_not_made_anew(make: Any, call: Main, tmp_path: 
     assert not store.exists()
 
 
-def test_completion_of_actions_and_runs(make: Any, output: Path, tmp_path: Path) -> None:
+def test_completion_of_actions_and_runs(make: Any, completed: Any, tmp_path: Path) -> None:
     run = make("FINISHED")
     for line, expected in (
         ("srexp ru", "runs"),
@@ -356,9 +331,4 @@ def test_completion_of_actions_and_runs(make: Any, output: Path, tmp_path: Path)
         (f"srexp runs rm {run.id[:5]}", run.id),
         ("srexp runs list ", ""),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "srexp", "-sc", "query=bash"], capture_output=True, text=True,
-            env=command_environment(tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)),
-                                    SREXP_OUTPUT_DIR=str(output)), check=True,
-        )  # fmt: skip
-        assert done.stdout.strip() == expected, line
+        assert completed(line, tmp_path) == expected, line

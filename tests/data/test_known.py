@@ -28,7 +28,7 @@ def test_every_known_set_has_its_option_with_the_same_count() -> None:
 def test_every_benchmark_option_is_a_known_set() -> None:
     names = {path.stem for path in (conf_dir() / "benchmark").glob("*.yaml")}
     known = {name for name, known in known_sets().items() if known.use == "benchmark"}
-    assert names - {"folder", "photos"} == known
+    assert names - {"folder", "pairs", "photos"} == known
 
 
 def test_every_set_says_how_to_get_it() -> None:
