@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands import compare_pictures
+from srexp.commands import compare_mlflow, compare_pictures
 from srexp.commands.arguments import RUN, add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.comparison.results import Results, RunResults, read_files, read_run
 from srexp.comparison.tasks import common_tasks
-from srexp.files import write_atomically
 from srexp.tracking.record import RunError, RunFolder, find_runs, runs
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--metric", choices=("psnr", "ssim"), default="psnr", help="of gains and differences")
     add("--format", choices=_FORMATS, default="table", help="default: table")
     compare_pictures.add_arguments(add)
+    add("--mlflow", action="store_true", help="show it in MLflow too, as a run of its own in the "
+        "runs' store: tables, page and figure")  # fmt: skip
     add("-o", "--output", type=Path, metavar="FILE", help="write there, not to the terminal")
     add_output_dir(parser)
     return parser
@@ -72,7 +74,9 @@ def compare(given: argparse.Namespace) -> None:
         RunError: Runs that cannot be found, read or compared, in one line.
     """
     compare_pictures.check(given)
-    results: list[Results] = [read_run(run) for run in _chosen(given)]
+    chosen = _chosen(given)
+    store = compare_mlflow.store_of(chosen) if given.mlflow else None
+    results: list[Results] = [read_run(run) for run in chosen]
     results += read_files([Path(name) for name in given.wanted if _is_table(name)])
     tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
     # NumPy: only once there is something to compute.
@@ -83,7 +87,9 @@ def compare(given: argparse.Namespace) -> None:
     tables = [make_table(task, methods, given.metric) for task in tasks]
     remarks = [*remarks, *repeated, *_about_runs(results)]
     _write(given, tables, remarks)
-    compare_pictures.write(given, tables, remarks)
+    made = compare_pictures.write(given, tables, remarks)
+    if store is not None and made.page is not None:
+        print(compare_mlflow.send(store, tables, remarks, made.page, made.figure), file=sys.stderr)
 
 
 def _about_runs(results: list[Results]) -> list[str]:
@@ -149,7 +155,7 @@ def _write(given: argparse.Namespace, tables: list[TaskTable], remarks: list[str
     if given.output is None:
         console.out(text, highlight=False, end="")
     else:
-        _save(given.output, text)
+        compare_pictures.save("-o", given.output, text.encode())
 
 
 def _plain_text(parts: list[RenderableType]) -> str:
@@ -160,10 +166,3 @@ def _plain_text(parts: list[RenderableType]) -> str:
     for part in parts:
         recorder.print(part)
     return file.getvalue()
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise RunError(f"-o {path}: cannot be written ({error.strerror or error})") from None

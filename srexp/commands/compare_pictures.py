@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,20 +42,33 @@ def check(given: argparse.Namespace) -> None:
             raise RunError(f"--{name}: belongs to --figure FILE")
 
 
-def write(given: argparse.Namespace, tables: Sequence[TaskTable], remarks: Sequence[str]) -> None:
-    """Write what was asked for, and say where it is.
+@dataclass(frozen=True)
+class Pictures:
+    """What was made: the page, and the figure as PNG; None for what was not asked for."""
+
+    page: str | None
+    figure: bytes | None
+
+
+def write(
+    given: argparse.Namespace, tables: Sequence[TaskTable], remarks: Sequence[str]
+) -> Pictures:
+    """Make what was asked for, and write it.
 
     Raises:
         RunError: It cannot be made or written, in one line.
     """
-    drawn = None
+    figure = page = None
     if given.figure is not None:
         from srexp.images.io import to_png
 
-        drawn = to_png(_figure(given, tables[0]))
-        _save("--figure", given.figure, drawn)
-    if given.html is not None:
-        _save("--html", given.html, _page(given, tables, remarks, drawn).encode())
+        figure = to_png(_figure(given, tables[0]))
+        save("--figure", given.figure, figure)
+    if given.html is not None or given.mlflow:
+        page = _page(given, tables, remarks, figure)
+    if given.html is not None and page is not None:
+        save("--html", given.html, page.encode())
+    return Pictures(page, figure)
 
 
 def _crop(text: str) -> tuple[int, int, int, int]:
@@ -152,7 +165,8 @@ def _image_of_most_difference(table: TaskTable) -> str:
     return max(gains, key=lambda name: gains[name])
 
 
-def _save(option: str, path: Path, content: bytes) -> None:
+def save(option: str, path: Path, content: bytes) -> None:
+    """Write what an option asked for; RunError if that cannot be."""
     try:
         write_atomically(path, content)
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from srexp.commands import evaluate_mlflow
 from srexp.commands.exit import CommandFailed
 from srexp.commands.front import run_hydra
 from srexp.commands.quiet import quiet_import
@@ -98,9 +99,15 @@ def evaluate(config: DictConfig) -> None:
         method.name += "+"
         method.weights = ", ".join(filter(None, [method.weights, "mean of 8 flips and rotations"]))
     _prepare(settings.metric)
-    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    facts = {"run": run.id if run else None, "environment": environment()}
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(now))
+    facts: dict[str, Any] = {"created": now, "run": None, "environment": environment()}
+    if run is not None:
+        facts |= {"run": run.id, "step": run.info.get("progress", {}).get("step", 0)}
+        evaluate_mlflow.begin(run)
     documents = [_score(task, method, settings, stamp, facts, console) for task in tasks]
+    if run is not None:
+        evaluate_mlflow.end(run, console)
     if settings.json:
         sys.stdout.write(to_json(documents))
 

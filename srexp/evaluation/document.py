@@ -42,6 +42,7 @@ def document(
             "protocol": task.protocol_name,
             "protocol_options": asdict(task.protocol),
             "key": task.key,
+            "label": task.label,
             "digest": task.digest,
             "means": {k.removeprefix(start): v for k, v in report.metrics().items()},
             "psnr_gain_interval": {**asdict(gain), "confidence": 0.95},

@@ -42,7 +42,7 @@ _MLFLOW_STATUS = {"FINISHED": "FINISHED", "FAILED": "FAILED"}  # all others: KIL
 # Files that are shown beside metrics and pictures, and the artifact folder they go to.
 _FILES = (
     "config.yaml", "config.json", "environment.json", "error.txt", "model.keras",
-    "evaluations/*/*/final.csv", "report.html",
+    "evaluations/*/*/*.csv", "evaluations/*/*/*.json", "report.html",
 )  # fmt: skip
 
 # Of MLflow's names for pictures; they are names of files too, so they must not be long.
@@ -75,7 +75,8 @@ class Mirror:
         self._run_id = ""
         self._connected = False
         self._had_failed = False
-        self._steps: dict[str, int] = {}  # metric -> the last step that MLflow has
+        # Metric -> step and time of the last point that MLflow has.
+        self._latest: dict[str, tuple[int, int]] = {}
         self._images: set[tuple[str, int]] = set()
         self._files: dict[Path, int] = {}
         self._offset = 0  # in metrics.jsonl: what stands before it was sent
@@ -121,6 +122,10 @@ class Mirror:
         for metrics, end in self._batches():
             self._log_metrics(metrics)
             self._offset = end
+        for metrics, tags in self._new_scores():
+            self._log_metrics(metrics)
+            for tag, value in tags.items():
+                self._client.set_tag(self._run_id, legal(tag), sendable(value, _TAG_LENGTH))
         for path, key, step in self._new_images():
             self.sent["pictures"] += self._taken(self._log_image, path, key, step)
             self._images.add((key, step))
@@ -170,7 +175,7 @@ class Mirror:
     def unsent(self) -> int:
         """How many numbers, pictures and files MLflow does not have."""
         return (
-            sum(len(metrics) for metrics, _ in self._batches())
+            sum(len(metrics) for metrics, _ in (*self._batches(), *self._new_scores()))
             + len(list(self._new_images()))
             + len(list(self._new_files()))
         )
@@ -188,11 +193,12 @@ class Mirror:
         return None
 
     def _ask_what_is_there(self, found: Any) -> None:
-        self._offset, self._steps, self._images, self._had_failed = 0, {}, set(), False
+        self._offset, self._latest, self._images, self._had_failed = 0, {}, set(), False
         if found is None:
             return
         # The latest point of each metric, with its step; `found.data.metrics` has values alone.
-        self._steps = {m.key: m.step for m in found.data.to_proto().metrics}
+        latest = found.data.to_proto().metrics
+        self._latest = {m.key: (m.step, m.timestamp) for m in latest}
         self._had_failed = "srexp.failure" in found.data.tags
         for artifact in self._client.list_artifacts(self._run_id, "images"):
             # MLflow's own naming of logged images; the compressed one is written last.
@@ -250,7 +256,36 @@ class Mirror:
             named = {legal(key): float(value) for key, value in point["metrics"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             return []  # damaged
-        return [(k, v, time, step) for k, v in named.items() if step > self._steps.get(k, -1)]
+        return [(k, v, time, step) for k, v in named.items() if step > self._known(k)[0]]
+
+    def _known(self, key: str) -> tuple[int, int]:
+        return self._latest.get(key, (-1, 0))
+
+    def _new_scores(self) -> Iterator[tuple[list[Point], dict[str, str]]]:
+        """What `srexp evaluate` found since, the oldest first: points, and tags that label them.
+
+        They stand beside the scores of the training's end and under the same names, so that the
+        newest is what the table of runs shows and sorts by; those of a self-ensemble have names of
+        their own.
+        """
+        found = []
+        for path in self.run.folder.glob("evaluations/*/*/*.json"):
+            try:
+                content = json.loads(path.read_text())
+                key = str(content["key"]) + ("/ensemble" if content["ensemble"] else "")
+                step, time = int(content["step"]), int(content["created"] * 1000)
+                points = [
+                    (legal(f"{key}/{name}"), float(value), time, step)
+                    for name, value in content["means"].items()
+                ]
+                tags = {f"srexp.task.{content['key']}": str(content["label"])}
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue  # damaged, or of an older srexp
+            found.append((time, points, tags))
+        for _, points, tags in sorted(found, key=lambda one: one[0]):
+            new = [point for point in points if (point[3], point[2]) > self._known(point[0])]
+            if new:
+                yield new, tags
 
     def _log_metrics(self, points: list[Point]) -> None:
         from mlflow.entities import Metric
@@ -258,7 +293,7 @@ class Mirror:
         for start in range(0, len(points), _METRICS_A_BATCH):
             part = points[start : start + _METRICS_A_BATCH]
             self.sent["numbers"] += self._log("metrics", [Metric(*point) for point in part])
-            self._steps.update({key: step for key, _, _, step in part})
+            self._latest.update({key: (step, time) for key, _, time, step in part})
 
     def _log(self, kind: str, things: list[Any]) -> int:
         """Metrics or params, all at once; where MLflow refuses that, those that it takes."""
@@ -314,6 +349,8 @@ class Mirror:
     def _new_files(self) -> Iterator[tuple[Path, int]]:
         for pattern in _FILES:
             for path in sorted(self.run.folder.glob(pattern)):
+                if path.name.startswith(("step-", ".")):  # of the curve; being written
+                    continue
                 changed = path.stat().st_mtime_ns
                 if self._files.get(path) != changed:
                     yield path, changed

@@ -8,9 +8,12 @@ import os
 import re
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_NOTE_LENGTH = 7500  # of a tag's value, in MLflow's database
 
 
 @dataclass(frozen=True)
@@ -190,3 +193,21 @@ def create_run(
     start = None if began is None else int(began * 1000)
     run = client.create_run(experiment, start_time=start, tags=tags, run_name=name)
     return str(run.info.run_id)
+
+
+def describe(
+    client: Any, run_id: str, note: str, tags: dict[str, str], files: Sequence[Path]
+) -> None:
+    """Give a run a description, tags and artifacts; they replace those of the same names.
+
+    Args:
+        client: Of the store.
+        run_id: Of the run.
+        note: Markdown, shown at the top of the run's page.
+        tags: Key -> value.
+        files: Shown as artifacts.
+    """
+    for path in files:
+        client.log_artifact(run_id, str(path))
+    for key, value in {"mlflow.note.content": note, **tags}.items():
+        client.set_tag(run_id, key, sendable(value, _NOTE_LENGTH))

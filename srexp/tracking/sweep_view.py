@@ -10,6 +10,7 @@ from typing import Any
 from srexp.tracking.mlflow_store import (
     Store,
     create_run,
+    describe,
     existing_run,
     experiment_id,
     find_by_tag,
@@ -17,9 +18,6 @@ from srexp.tracking.mlflow_store import (
     quiet_client,
     sendable,
 )
-
-# Of a tag's value, in MLflow's database.
-_NOTE_LENGTH = 7500
 
 
 def shown(store: Store) -> dict[str, Any]:
@@ -87,10 +85,7 @@ def finish(
     """
     client = quiet_client(store_of(shown))
     run_id = shown["run_id"]
-    for path in files:
-        client.log_artifact(run_id, str(path))
-    for key, value in {"mlflow.note.content": note, **tags}.items():
-        client.set_tag(run_id, key, sendable(value, _NOTE_LENGTH))
+    describe(client, run_id, note, tags, files)
     if best_gain is not None:
         client.log_metric(run_id, "best_gain", best_gain)
     client.set_terminated(run_id, status, int(ended * 1000))

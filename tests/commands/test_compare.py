@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests_scored import make_report
 
 from srexp.commands import compare
 from srexp.evaluation.tables import to_csv
+from srexp.tracking.mlflow_store import Store, quiet_client
 from srexp.tracking.record import RunFolder
 
 Main = Callable[..., str]
@@ -182,6 +184,36 @@ def test_a_hundred_runs_are_read_once(
     opened.clear()
     call(first.id[:-1], *names, "--format", "json")
     assert len(opened) == 100 + 99
+
+
+def test_it_is_shown_in_mlflow_once(
+    make: Any, call: Main, refused: Main, migrated: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    one = make([0.1, 0.2], "model.depth=3")
+    assert f"run {one.id} is not in MLflow" in refused(one.id, "--mlflow")
+    shutil.copyfile(migrated, tmp_path / "mlflow.db")
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "tests", str(tmp_path / "artifacts"), 5)
+    one.update(mlflow=asdict(store))
+    other = make([0.3, 0.4], "model.depth=5", mlflow=asdict(store))
+    for _ in range(2):
+        text = call(one.id, other.id, "--mlflow", "--format", "csv")
+    client = quiet_client(store)
+    experiment = client.get_experiment_by_name("tests").experiment_id
+    (found,) = client.search_runs([experiment])
+    assert (found.info.run_name, found.info.status) == ("comparison of 2 methods", "FINISHED")
+    assert one.id in found.data.tags["srexp.compared"]
+    assert "| depth=5 | 30.85 |" in found.data.tags["mlflow.note.content"]
+    folder = Path(client.download_artifacts(found.info.run_id, ""))
+    assert (folder / "comparison.csv").read_text() == text
+    assert {path.name for path in folder.iterdir()} == {
+        f"comparison.{kind}" for kind in ("csv", "html", "json", "md")
+    }
+    call(one.id, other.id, "--mlflow", "--metric", "ssim")
+    assert len(client.search_runs([experiment])) == 2
+    other.update(mlflow={**asdict(store), "uri": "sqlite:///elsewhere.db"})
+    assert "must be in one MLflow store" in refused(one.id, other.id, "--mlflow")
 
 
 def test_completion_of_runs(make: Any, completed: Any, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from tests_environment import command_environment
 
+from srexp.tracking.mlflow_store import Store, quiet_client
+
 
 def _rows(folder: Path, pattern: str) -> list[dict[str, str]]:
     (path,) = folder.glob(pattern)
@@ -23,11 +25,20 @@ def _rows(folder: Path, pattern: str) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def trained(trained, tmp_path_factory):
-    """A copy: what is scored here is not to be seen by tests of other commands."""
-    folder = tmp_path_factory.mktemp("evaluate") / "copy"
-    shutil.copytree(trained.folder, folder)
-    return replace(trained, folder=folder)
+def trained(trained, migrated, tmp_path_factory):
+    """A copy with a store of its own: tests of other commands are not to see what is done here."""
+    copy = replace(trained, folder=tmp_path_factory.mktemp("evaluate") / "copy")
+    shutil.copytree(trained.folder, copy.folder)
+    output = copy.folder / "outputs"
+    shutil.copyfile(migrated, output / "mlflow.db")
+    info = copy.info()
+    info["mlflow"] |= {
+        "uri": f"sqlite:///{output}/mlflow.db",
+        "artifact_root": f"{output}/mlartifacts",
+        "run_id": None,
+    }
+    (copy.run / "run.json").write_text(json.dumps(info))
+    return copy
 
 
 def test_bicubic_against_itself_gains_nothing_and_prints_published_figures(
@@ -78,6 +89,40 @@ def test_run_is_scored_as_it_was_at_the_end_of_training(trained, command) -> Non
         assert row["digest"] == other["digest"]
     other_protocol = _rows(trained.run, "evaluations/photos_x2/y_of_rgb/deconv_*.csv")
     assert other_protocol[0]["digest"] != rows[0]["digest"]
+    _is_in_mlflow(trained, "photos_x2/y_of_rgb", other_protocol)
+    page = (trained.run / "report.html").read_text()
+    assert f"report: {trained.run / 'report.html'}" in done.stdout and "photos_x2/y_of_rgb" in page
+
+
+def _is_in_mlflow(trained, key: str, rows: list[dict[str, str]]) -> None:
+    """Metrics, tables and a tag with the digest, in the run that the training made."""
+    shown = trained.info()["mlflow"]
+    assert shown["complete"] is True
+    client = quiet_client(Store(shown["uri"], "srexp", shown["artifact_root"], 5))
+    found = client.get_run(shown["run_id"])
+    gains = [float(row["psnr_gain"]) for row in rows]
+    assert found.data.metrics[f"{key}/psnr_gain"] == pytest.approx(sum(gains) / len(gains))
+    assert rows[0]["digest"] in found.data.tags[f"srexp.task.{key}"]
+    kinds = sorted(Path(a.path).suffix for a in client.list_artifacts(
+        shown["run_id"], f"evaluations/{key}"))  # fmt: skip
+    assert kinds == [".csv", ".json"]
+    assert found.info.status == "FINISHED"
+    assert found.info.end_time == int(trained.info()["updated"] * 1000), "not of the evaluation"
+
+
+def test_a_dead_server_costs_a_note_and_sync_sends_the_rest(trained, command) -> None:
+    info = trained.info()
+    dead = {**info["mlflow"], "uri": "http://127.0.0.1:9", "timeout_seconds": 1}
+    (trained.run / "run.json").write_text(json.dumps({**info, "mlflow": dead}))
+    done = command(trained.folder, "evaluate", "run=latest", "protocol=y_paper")
+    assert done.code == 0, done.stderr
+    assert f"to send them: python -m srexp sync {trained.run.name}" in done.stdout
+    rows = _rows(trained.run, "evaluations/photos_x2/y_paper/deconv_*.csv")
+    assert trained.info()["mlflow"]["complete"] is False
+    shown = {**trained.info()["mlflow"], "uri": info["mlflow"]["uri"]}
+    (trained.run / "run.json").write_text(json.dumps({**trained.info(), "mlflow": shown}))
+    assert command(trained.folder, "sync").code == 0
+    _is_in_mlflow(trained, "photos_x2/y_paper", rows)
 
 
 @pytest.mark.parametrize(

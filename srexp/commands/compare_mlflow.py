@@ -1,0 +1,89 @@
+"""What `srexp compare` shows in MLflow: a run of its own, beside the runs that it compares."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srexp.commands.exit import fail
+from srexp.tracking.record import RunError, RunFolder
+
+if TYPE_CHECKING:
+    from srexp.comparison.tables import TaskTable
+    from srexp.tracking.mlflow_store import Store
+
+
+def store_of(runs: Sequence[RunFolder]) -> Store:
+    """Where the runs are shown.
+
+    Raises:
+        RunError: Nowhere, or not in one place.
+    """
+    from srexp.tracking.mlflow_store import Store
+
+    found: dict[str, Store] = {}
+    for run in runs:
+        shown = run.info.get("mlflow")
+        if not shown:
+            raise RunError(
+                f"--mlflow: run {run.id} is not in MLflow (srexp sync --uri URI RUN shows it there)"
+            )
+        keys = ("uri", "experiment", "artifact_root", "timeout_seconds")
+        found[shown["uri"]] = Store(*(shown[key] for key in keys))
+    if len(found) != 1:
+        where = ", ".join(found) or "none of them is a run"
+        raise RunError(f"--mlflow: what is compared must be in one MLflow store ({where})")
+    return next(iter(found.values()))
+
+
+def send(
+    store: Store,
+    tables: Sequence[TaskTable],
+    remarks: Sequence[str],
+    page: str,
+    figure: bytes | None,
+) -> str:
+    """Show a comparison in MLflow.
+
+    Args:
+        store: Of the runs.
+        tables: The comparison.
+        remarks: On it.
+        page: It as HTML.
+        figure: A PNG; None for none.
+
+    Returns:
+        What to tell.
+
+    Raises:
+        SystemExit: MLflow does not take it.
+    """
+    from srexp.comparison import output
+    from srexp.tracking import comparison_view
+    from srexp.tracking.mlflow_store import one_line
+
+    methods = [row.method for row in tables[0].rows if row.method is not None]
+    markdown = output.to_markdown(tables, remarks)
+    files = {
+        "comparison.md": markdown.encode(),
+        "comparison.csv": output.to_csv(tables).encode(),
+        "comparison.json": output.to_json(tables, remarks).encode(),
+        "comparison.html": page.encode(),
+        **({"figure.png": figure} if figure is not None else {}),
+    }
+    compared = [f"{table.task.name} [{table.task.digest}] {table.metric}" for table in tables]
+    compared += [run.run.id for method in methods for run in method.replicates]
+    compared += [method.name for method in methods if method.files is not None]
+    count = len(methods)
+    name = f"comparison of {count} methods" if count > 1 else f"comparison of {methods[0].name}"
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in files]
+        for path in paths:
+            path.write_bytes(files[path.name])
+        try:
+            run_id = comparison_view.show(store, name, compared, markdown, paths)
+        except Exception as error:  # whatever MLflow raises
+            fail(f"--mlflow: MLflow at {store.uri} did not take it ({one_line(error)})", 1)
+    return f"in MLflow: {name}, run {run_id} at {store.uri}"

@@ -1,0 +1,79 @@
+"""A run that was trained is scored again: MLflow and the run's page are to show that too."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+
+from srexp.commands.report import write_report
+from srexp.tracking.record import RunError, RunFolder
+
+# Another `srexp evaluate` of the same run is soon done; a training is not.
+_ATTEMPTS, _PAUSE_SECONDS = 20, 0.25
+
+
+def begin(run: RunFolder) -> None:
+    """Note in the run's folder that MLflow does not have everything any more.
+
+    So `srexp sync` sends what is scored now, whatever becomes of this process. Who trains the run
+    meanwhile sends it himself.
+    """
+    if run.info.get("mlflow") and _claim(run):
+        try:
+            run.update(mlflow={**run.info["mlflow"], "complete": False})
+        finally:
+            run.release()
+
+
+def end(run: RunFolder, console: Console) -> None:
+    """Make the page of a finished run again, and send MLflow what is new; or say why not."""
+    if not _claim(run):
+        console.print(f"note: run {run.id} is being trained, which will show these scores too")
+        return
+    try:
+        if run.info["status"] == "FINISHED":
+            try:
+                console.print(f"report: {write_report(run, run.folder.parent)}", soft_wrap=True)
+            except OSError as error:
+                console.print(f"note: {error.filename or run.folder}: {error.strerror or error}")
+        if run.info.get("mlflow"):
+            _send(run, console)
+    finally:
+        run.release()
+
+
+def _claim(run: RunFolder) -> bool:
+    for _ in range(_ATTEMPTS):
+        try:
+            if run.claim():
+                return True
+        except (OSError, RunError):  # somebody else's, or removed
+            return False
+        if run.info["status"] == "RUNNING":
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def _send(run: RunFolder, console: Console) -> None:
+    from srexp.tracking.mirror import Mirror
+    from srexp.tracking.mlflow_store import one_line, reachable
+
+    mirror = Mirror(run)
+    why = reachable(mirror.store)
+    if why is None:
+        try:
+            if run.info["mlflow"].get("run_id") and mirror.look() == "deleted":
+                return
+            mirror.connect(fresh=False)
+            mirror.send()
+            mirror.finish()
+            why = mirror.refused
+        except Exception as error:  # whatever MLflow raises: the scores are in the folder
+            why = one_line(error)
+    if why is not None:
+        console.print(
+            f"note: MLflow at {mirror.store.uri} did not take these scores ({why}); to send them: "
+            f"python -m srexp sync {run.id}"
+        )
