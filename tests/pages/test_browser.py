@@ -1,4 +1,4 @@
-"""The pages in Chromium; skipped where there is none (`selenium` and `chromium-driver`)."""
+"""The pages in Chromium; skipped where there is none, or no `chromedriver`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium import webdriver
 from tests_samples import sample
 from tests_scored import make_report, scored_run
 
 from srexp.commands import compare, report
 from srexp.evaluation.samples import keep
-
-webdriver = pytest.importorskip("selenium.webdriver")
 
 
 @pytest.fixture(scope="module")
