@@ -128,6 +128,18 @@ def known_keys(command: str) -> list[str]:
     return sorted(key for key in keys if not key.startswith("hydra"))
 
 
+def commands_with(group: str) -> list[str]:
+    """The commands whose configuration has a group."""
+    import yaml
+
+    def has(path: Path) -> bool:
+        content = yaml.safe_load(path.read_text())
+        names = [name for part in content["defaults"] if isinstance(part, dict) for name in part]
+        return group in (name.split()[-1] for name in names)  # `optional experiment`
+
+    return [name for name in ("train", "evaluate", "reproduce") if has(conf_dir() / f"{name}.yaml")]
+
+
 def _dotted(content: dict[str, Any], prefix: str) -> Iterator[str]:
     for key, value in content.items():
         yield f"{prefix}{key}"

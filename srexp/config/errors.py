@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from yaml import YAMLError
 
-from srexp.config.compose import conf_dir
+from srexp.config.compose import commands_with, conf_dir
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -82,11 +82,11 @@ def _unknown_group(text: str, known: list[str]) -> str | None:
     if match is None:
         return None
     tops = sorted({key.split(".")[0] for key in known})
-    if match[1] in tops:  # an option's own YAML overrides a group of another command
-        return (
-            f"{match[1]}: an option that was chosen sets this group, which the command does not "
-            "have; to score a trained network, name its run (run=RUN)"
-        )
+    commands = commands_with(match[1])  # typed, or set by the YAML of an option that was chosen
+    if commands:
+        listed = " and ".join(f"srexp {name}" for name in commands)
+        hint = "; to score a trained network, name its run (run=RUN)" if "train" in commands else ""
+        return f"{match[1]}: is no group of this command, but of {listed}{hint}"
     return f"{match[1]}: no such group or key{_suggest(match[1], tops)}"
 
 

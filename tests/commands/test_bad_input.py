@@ -46,6 +46,7 @@ CASES = {
     "trainer.steps=-3": ["trainer.steps=-3", "at least 1"],
     "trainer.steps=null": ["trainer.steps"],
     "optimizer.learning_rate=nan": ["optimizer.learning_rate=nan", "greater than 0"],
+    "metric=mae": ["metric: is no group of this command, but of srexp evaluate"],
     "schedule.warmup_steps=500": ["schedule.warmup_steps=500", "fewer than"],
     "color=grey": ["color=grey", "rgb or y"],
     "seed=-1": ["seed=-1"],

@@ -136,6 +136,7 @@ def test_a_dead_server_costs_a_note_and_sync_sends_the_rest(trained, command) ->
         (["run=latst"], ["run latst: no such run", "did you mean latest?"]),
         (["weights=last"], ["weights=last: of which run?"]),
         (["timing_repeats=3"], ["timing_repeats: has an effect with timing=true alone"]),
+        (["loss=mse"], ["is no group of this command, but of srexp train; to score a trained"]),
         (["timing=often"], ["timing=often: must be true or false"]),
         (["timing=true", "timing_repeats=0"], ["timing_repeats=0: must be a whole number from 1"]),
         (["save_sr=/dev/null/x"], ["save_sr=/dev/null/x: /dev/null is a file"]),
