@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,22 @@ def difference(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """
     if not config:
         return {}
-    from srexp.config.compose import compose
     from srexp.config.settings import with_additions
 
-    ours, default = flatten(with_additions(config)), flatten(compose("train"))
+    ours, default = flatten(with_additions(config)), defaults()
     return {
         key: (value, default.get(key, ABSENT))
         for key, value in sorted(ours.items())
         if (key not in default or value != default[key]) and not key.startswith(_NOT_COMPARED)
     }
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """What `srexp train` composes without overrides, flat."""
+    from srexp.config.compose import compose
+
+    return flatten(compose("train"))
 
 
 def mlflow_link(run: RunFolder) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srexp.commands import about_run
 from srexp.files import write_atomically
 from srexp.options import OptionError
 from srexp.tracking.record import RunError, RunFolder
@@ -18,6 +19,7 @@ from srexp.tracking.record import RunError, RunFolder
 if TYPE_CHECKING:
     import numpy as np
 
+    from srexp.comparison import report
     from srexp.comparison.methods import Method
     from srexp.comparison.tables import TaskTable
 
@@ -120,8 +122,34 @@ def _page(
         methods=report.Table(
             ("method", "seeds", "from"), tuple(_about(method) for method in methods), names=3
         ),
+        configuration=_configuration(methods),
         remarks=remarks,
     )
+
+
+def _configuration(methods: Sequence[Method]) -> report.Table | None:
+    """Where the methods' configurations are not the default, one row a method; None for nowhere."""
+    from srexp.comparison import report
+
+    trained = [method for method in methods if method.replicates]
+    differs = [about_run.difference(method.replicates[0].run.config) for method in trained]
+    keys = sorted({key for found in differs for key in found} - {"seed"})
+    if not keys:
+        return None
+    default = about_run.defaults()
+    usual = [about_run.text(default.get(key, about_run.ABSENT)) for key in keys]
+    rows = [
+        (
+            method.name,
+            *(
+                about_run.text(found[key][0]) if key in found else value
+                for key, value in zip(keys, usual, strict=True)
+            ),
+        )
+        for method, found in zip(trained, differs, strict=True)
+    ]
+    head = ("method", *keys)
+    return report.Table(head, (("default", *usual), *rows), names=len(head))
 
 
 def _about(method: Method) -> tuple[str, str, str]:

@@ -61,6 +61,7 @@ def html(
     *,
     command: str,
     methods: Table | None = None,
+    configuration: Table | None = None,
     remarks: Sequence[str] = (),
 ) -> str:
     """The page.
@@ -70,6 +71,7 @@ def html(
         sections: One a task.
         command: What makes it again.
         methods: What each method is: its runs, seeds, parameters; None leaves it out.
+        configuration: Where those of the methods are not the default; None leaves it out.
         remarks: What a reader should know of all of it.
 
     Returns:
@@ -82,6 +84,7 @@ def html(
         title=title,
         command=command,
         methods=methods,
+        configuration=configuration,
         remarks=remarks,
         sections=[
             {

@@ -107,12 +107,20 @@ def test_compare_writes_a_page(
 def test_without_pictures_the_page_has_its_tables(
     make: Callable[..., RunFolder], tmp_path: Path
 ) -> None:
-    runs = [make([0.1, 0.2, 0.3], f"model.depth={depth}") for depth in (3, 5)]
+    more = {3: ["act=prelu", "seed=1"], 7: []}
+    runs = [make([0.1, 0.2, 0.3], f"model.depth={depth}", *more[depth]) for depth in more]
     file = tmp_path / "page.html"
     compare.main([*(str(run.folder) for run in runs), "--html", str(file)])
     found = read_page(file.read_text())
     assert not any(tag in ("img", "script") for tag, _ in found.tags)
     assert "pairs-1" in found.tables
+    # The default network has depth 7 and leaky ReLU; the seed stands with the method.
+    assert found.tables["configuration"] == [
+        ["method", "act.initial_slope", "act.name", "model.depth"],
+        ["default", "–", "leaky_relu", "7"],
+        ["act=prelu depth=3", "0.25", "prelu", "3"],
+        ["act=leaky_relu depth=7", "–", "leaky_relu", "7"],
+    ]
 
 
 def test_of_many_methods_the_best_are_shown(make: Callable[..., RunFolder], tmp_path: Path) -> None:
