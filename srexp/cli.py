@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -68,8 +69,19 @@ def main() -> None:
     # composition may come out as another error. Where a shell ignores it, it stays ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, stop)
+    if sys.stdout is None:  # closed by a shell: `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         _main(sys.argv[1:])
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        # What nobody reads (`| head`), or what a full disk does not take (`> FILE`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        if error.errno == errno.ENOSPC:
+            print(f"srexp: the output cannot be written ({error.strerror})", file=sys.stderr)
+        sys.exit(1)
     except BaseException:
         if asked:
             sys.exit(128 + signal.SIGINT)

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
+
+from srexp.commands.exit import fail
 
 RUN = "id, folder, start of an id, or latest"
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with the nearest option."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message)
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        hint = f"; see {self.prog} --help"
+        if unknown is not None:
+            hint = _nearest(unknown[1].split("=")[0], list(self._option_string_actions)) or hint
+        elif choice is not None:
+            hint = _nearest(choice[1], re.findall(r"[\w-]+", choice[2])) or hint
+        fail(f"{message}{hint}")
+
+
+def _nearest(wrong: str, known: list[str]) -> str:
+    near = get_close_matches(wrong, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def make_parser(command: str, description: str, examples: str = "") -> argparse.ArgumentParser:
     """A parser whose help keeps its lines: `srexp COMMAND`."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog=f"srexp {command}",
         description=description,
         epilog=f"examples:\n{examples}" if examples else None,

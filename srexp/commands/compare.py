@@ -86,8 +86,9 @@ def compare(given: argparse.Namespace) -> None:
     methods, repeated = group(results)
     tables = [make_table(task, methods, given.metric) for task in tasks]
     remarks = [*remarks, *repeated, *_about_runs(results)]
+    made = compare_pictures.make(given, tables, remarks)
     _write(given, tables, remarks)
-    made = compare_pictures.write(given, tables, remarks)
+    compare_pictures.write(given, made)
     if store is not None and made.page is not None:
         print(compare_mlflow.send(store, tables, remarks, made.page, made.figure), file=sys.stderr)
 

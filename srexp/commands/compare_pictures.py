@@ -38,10 +38,21 @@ def add_arguments(add: Callable[..., object]) -> None:
 
 
 def check(given: argparse.Namespace) -> None:
-    """Raises RunError: --image or --crop without --figure."""
+    """Raises RunError: --image or --crop without --figure; files that cannot be written so."""
     for name in ("image", "crop"):
         if getattr(given, name) is not None and given.figure is None:
             raise RunError(f"--{name}: belongs to --figure FILE")
+    if given.figure is not None and given.figure.suffix.lower() != ".png":
+        raise RunError(f"--figure {given.figure}: the name must end in .png")
+    files = {"-o": given.output, "--html": given.html, "--figure": given.figure}
+    used: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise RunError(f"{option} {path}: cannot be written (no folder {path.parent})")
+        if (other := used.setdefault(path.resolve(), option)) != option:
+            raise RunError(f"{option} {path}: {other} is to be written there already")
 
 
 @dataclass(frozen=True)
@@ -52,25 +63,34 @@ class Pictures:
     figure: bytes | None
 
 
-def write(
+def make(
     given: argparse.Namespace, tables: Sequence[TaskTable], remarks: Sequence[str]
 ) -> Pictures:
-    """Make what was asked for, and write it.
+    """Make what was asked for; nothing is written yet.
 
     Raises:
-        RunError: It cannot be made or written, in one line.
+        RunError: It cannot be made, in one line.
     """
     figure = page = None
     if given.figure is not None:
         from srexp.images.io import to_png
 
         figure = to_png(_figure(given, tables[0]))
-        save("--figure", given.figure, figure)
     if given.html is not None or given.mlflow:
         page = _page(given, tables, remarks, figure)
-    if given.html is not None and page is not None:
-        save("--html", given.html, page.encode())
     return Pictures(page, figure)
+
+
+def write(given: argparse.Namespace, made: Pictures) -> None:
+    """Write what was made.
+
+    Raises:
+        RunError: It cannot be written, in one line.
+    """
+    if given.figure is not None and made.figure is not None:
+        save("--figure", given.figure, made.figure)
+    if given.html is not None and made.page is not None:
+        save("--html", given.html, made.page.encode())
 
 
 def _crop(text: str) -> tuple[int, int, int, int]:
@@ -174,7 +194,9 @@ def _figure(given: argparse.Namespace, table: TaskTable) -> np.ndarray:
         found = scenes(runs, table.task, image, paths, given.crop)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with quiet_import():
-            import tensorflow  # noqa: F401
+            import tensorflow
+        # A network for each run is traced; its warning that this is often says nothing here.
+        tensorflow.get_logger().setLevel("ERROR")
         return figure(found, given.crop)
     except (OptionError, CheckpointError) as error:
         raise RunError(f"--figure: {error}") from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from srexp.commands import evaluate_mlflow
 from srexp.commands.exit import CommandFailed
 from srexp.commands.front import run_hydra
 from srexp.commands.quiet import quiet_import
+from srexp.comparison.results import SELF_ENSEMBLE
 from srexp.config.settings import (
     EvaluateSettings,
     build_option,
+    check_folder,
     evaluate_settings,
     experiment_of,
     plain,
@@ -82,6 +85,7 @@ def evaluate(config: DictConfig) -> None:
     run: RunFolder | None = None
     if settings.run is not None:
         run = find_run(str(settings.run), settings.paths.output_dir)
+        check_folder(f"run={run.id}", str(run.folder.resolve() / "evaluations"))
         _take_over(settings, run)
     _check_given(settings)
     tasks = _tasks(settings, console)
@@ -97,19 +101,35 @@ def evaluate(config: DictConfig) -> None:
         assert method.upscaler is not None
         method.upscaler = SelfEnsemble(method.upscaler)
         method.name += "+"
-        method.weights = ", ".join(filter(None, [method.weights, "mean of 8 flips and rotations"]))
+        method.weights = ", ".join(filter(None, [method.weights, SELF_ENSEMBLE]))
     _prepare(settings.metric)
     now = time.time()
-    stamp = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(now))
+    # The random end keeps those of the same second apart.
+    stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S', time.localtime(now))}_{secrets.token_hex(2)}"
     facts: dict[str, Any] = {"created": now, "run": None, "environment": environment()}
     if run is not None:
         facts |= {"run": run.id, "step": run.info.get("progress", {}).get("step", 0)}
         evaluate_mlflow.begin(run)
-    documents = [_score(task, method, settings, stamp, facts, console) for task in tasks]
+    documents = [
+        _score(task, method, settings, stamp, _with_benchmark(facts, task, settings), console)
+        for task in tasks
+    ]
     if run is not None:
         evaluate_mlflow.end(run, console)
     if settings.json:
         sys.stdout.write(to_json(documents))
+
+
+def _with_benchmark(
+    facts: dict[str, Any], task: Task, settings: EvaluateSettings
+) -> dict[str, Any]:
+    """With what finds the images again."""
+    option = settings.benchmark[task.images.name]
+    values = {
+        key: str(Path(value).expanduser().absolute()) if key.endswith("dir") and value else value
+        for key, value in asdict(option).items()
+    }
+    return {**facts, "benchmark_options": {"name": option.name, **values}}
 
 
 def _tasks(settings: EvaluateSettings, console: Console) -> list[Task]:
@@ -204,7 +224,9 @@ def _score(
     path = method.folder / task.key / f"{stem}_{stamp}.csv"
     pictures = path.with_suffix("")
     if isinstance(settings.save_sr, str):
-        pictures = Path(settings.save_sr).expanduser().absolute() / stem / task.key
+        named = facts["run"] is None or settings.method is not None
+        whose = stem if named else facts["run"] + ("+" if settings.ensemble else "")
+        pictures = Path(settings.save_sr).expanduser().absolute() / whose / task.key
     stopwatch: Stopwatch | None = None
     if settings.timing:
         assert method.upscaler is not None
@@ -225,6 +247,11 @@ def _score(
     except scoring.NotFinite as error:
         raise CommandFailed(str(error), 1) from None
     timing = stopwatch.result(method.device) if stopwatch is not None else None
+    if not settings.json:
+        console.print(table(report))
+        console.print(caption(report, method.cost))
+        if timing is not None:
+            console.print(str(timing))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, to_csv(report).encode())
     found = document(
@@ -239,10 +266,6 @@ def _score(
     write_atomically(path.with_suffix(".json"), to_json(found).encode())
     if settings.json:
         return found
-    console.print(table(report))
-    console.print(caption(report, method.cost))
-    if timing is not None:
-        console.print(str(timing))
     if settings.save_sr:
         console.print(f"SR images: {pictures}", soft_wrap=True)
     console.print(f"per image: {path}\n", soft_wrap=True)
@@ -253,12 +276,18 @@ def _given() -> set[str]:
     """The groups and keys on the command line."""
     from hydra.core.hydra_config import HydraConfig
 
-    return {o.split("=", 1)[0].split(".")[0] for o in HydraConfig.get().overrides.task}
+    typed = (o.lstrip("+~") for o in HydraConfig.get().overrides.task)
+    return {o.split("=", 1)[0].split(".")[0].split("@")[0] for o in typed}
 
 
 def _check_given(settings: EvaluateSettings) -> None:
     """What was typed must have an effect."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
     given = _given()
+    if settings.json and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise OptionError("json=true: prints one document; with -m the JSON stands beside each CSV")
     if settings.sr_dir is not None and "model" in given:
         raise OptionError("model: with sr_dir files are scored; leave model or sr_dir out")
     if settings.run is None and "weights" in given:

@@ -37,7 +37,13 @@ def end(run: RunFolder, console: Console) -> None:
                 console.print(f"report: {write_report(run, run.folder.parent)}", soft_wrap=True)
             except OSError as error:
                 console.print(f"note: {error.filename or run.folder}: {error.strerror or error}")
-        if run.info.get("mlflow"):
+        if run.copy_of is not None:
+            console.print(
+                f"note: a copy of {run.copy_of}, whose MLflow run is left as it is; to show the "
+                f"copy: python -m srexp sync --uri URI {run.id}",
+                soft_wrap=True,
+            )
+        elif run.info.get("mlflow"):
             _send(run, console)
     finally:
         run.release()

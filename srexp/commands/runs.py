@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from srexp.commands.about_run import commands, difference, mlflow_link, text
-from srexp.commands.arguments import RUN, add_output_dir
+from srexp.commands.arguments import RUN, add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.comparison.index import folder_size, indexed
 from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="srexp runs", description="The runs in a folder.")
+    parser = make_parser("runs", "The runs in a folder.")
     actions = parser.add_subparsers(required=True, metavar="list|show|rm")
 
     def action(name: str, run: Any, what: str) -> argparse.ArgumentParser:

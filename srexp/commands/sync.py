@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from srexp.commands import sweep_mlflow
-from srexp.commands.arguments import add_output_dir
+from srexp.commands.arguments import add_output_dir, make_parser
 from srexp.commands.console import make_console
 from srexp.commands.exit import fail
 from srexp.config.compose import conf_dir
@@ -37,10 +36,10 @@ _ATTEMPTS = 2
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="srexp sync",
-        description="Send MLflow what it does not have yet of runs and sweeps: after a server was "
-        "away, after a run was killed, after a store was lost.",
+    parser = make_parser(
+        "sync",
+        "Send MLflow what it does not have yet of runs and sweeps: after a server was away, after\n"
+        "a run was killed, after a store was lost.",
     )
     parser.add_argument(
         "runs", nargs="*", metavar="RUN",
@@ -157,6 +156,8 @@ class Sync:
     def _run(self, run: RunFolder) -> str:
         if not run.info.get("mlflow") and self.tracking is None:
             raise PassedOver("trained without MLflow; --uri says where to show it")
+        if self.tracking is None and run.copy_of is not None:
+            raise PassedOver(f"a copy of {run.copy_of}; --uri says where to show it")
         if not run.claim():
             raise PassedOver("a process trains it now, and sends it itself")
         try:
@@ -299,6 +300,10 @@ class Sweep:
                 self.shown = sweep_view.shown(store)
         if not self.shown:
             raise PassedOver("without MLflow; --uri says where to show it")
+        if tracking is None and any(
+            self._is_copy(output_dir / job.run) for job in self.jobs if job.run
+        ):
+            raise PassedOver("a copy; --uri says where to show it")
         if any(self._alive(output_dir / job.run) for job in self.jobs if job.run):
             raise PassedOver("it runs now, and sends it itself")
 
@@ -308,6 +313,12 @@ class Sweep:
         path = self.folder / "sweep.json"
         with Lock(self.folder / ".lock"):
             write_json(path, {**json.loads(path.read_text()), "mlflow": shown})
+
+    def _is_copy(self, folder: Path) -> bool:
+        try:
+            return RunFolder.open(folder).copy_of is not None
+        except RunError:
+            return False
 
     def _alive(self, folder: Path) -> bool:
         return (folder / "run.json").exists() and RunFolder(folder, {}).alive

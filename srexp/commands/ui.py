@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import subprocess
@@ -10,7 +9,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from srexp.commands.arguments import add_output_dir
+from srexp.commands.arguments import add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.tracking.options import SCHEMES
 from srexp.tracking.record import last_store, runs
@@ -18,9 +17,7 @@ from srexp.tracking.record import last_store, runs
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        prog="srexp ui", description="Open the MLflow UI on the store that the runs went to."
-    )
+    parser = make_parser("ui", "Open the MLflow UI on the store that the runs went to.")
     add_output_dir(parser)
     parser.add_argument("--uri", help="a store or server, instead of the one of the newest run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from srexp.comparison.index import Entry
-from srexp.comparison.results import TaskKey, read_run
+from srexp.comparison.results import TaskKey, is_ensemble, read_run
 from srexp.comparison.summary import Summary, summarize
 from srexp.comparison.tasks import VALIDATION, check_known
 from srexp.tracking.record import RunError
@@ -175,12 +175,13 @@ def _without(entry: Entry, summary: Summary, left_out: frozenset[str]) -> Summar
 def _row(entry: Entry, summary: Summary) -> Row:
     info = entry.run.info
     cost = info.get("cost") or {}
+    ensemble = is_ensemble(summary.method, summary.weights)
     seconds = (info.get("progress") or {}).get("seconds", math.nan)
     return Row(
         entry.run.id,
         info.get("title") or "",
         summary,
         cost.get("parameters", math.nan),
-        cost.get("multiply_adds", math.nan),
+        cost.get("multiply_adds", math.nan) * (8 if ensemble else 1),
         seconds / 60,
     )

@@ -11,6 +11,8 @@ from srexp.comparison.results import Evaluation, FileResults, Results, RunResult
 from srexp.config.effect import has_effect
 from srexp.options import OptionError, flatten
 
+# What every table has first.
+BICUBIC = "bicubic"
 # A longer name than this says less than the run's own.
 _LONGEST = 48
 _ABSENT = object()
@@ -72,7 +74,11 @@ def group(all_results: Sequence[Results]) -> tuple[list[Method], list[str]]:
         Method(name, tuple(seeds.values()), tuple(seeds))
         for name, seeds in zip(names, ordered, strict=True)
     ]
-    return methods + [Method(one.name, (), (), one) for one in files], remarks
+    taken = {BICUBIC, *names}
+    return methods + [
+        Method(f"{one.name} (file)" if one.name in taken else one.name, (), (), one)
+        for one in files
+    ], remarks
 
 
 def _comparable(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:

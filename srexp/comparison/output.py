@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from srexp.comparison import report
 from srexp.comparison.grid import NONE, Grid, escape_markdown, number
 from srexp.comparison.grid import to_markdown as grid_markdown
+from srexp.comparison.methods import BICUBIC
 from srexp.comparison.report import Section
-from srexp.comparison.tables import BICUBIC, Pair, Row, TaskTable
+from srexp.comparison.results import is_special
+from srexp.comparison.tables import Pair, Row, TaskTable
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.document import strict_json
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
@@ -190,9 +192,12 @@ def notes(table: TaskTable) -> list[str]:
                 "may score otherwise"
             )
     trained = [row for row in table.rows if row.method is not None and row.method.replicates]
-    if len({row.weights for row in trained}) > 1:
-        kinds = "; ".join(f"{row.name}: {row.weights}" for row in trained)
-        lines.append(f"weights are not of one kind: {kinds}")
+    kinds = {row.weights for row in trained}
+    if len(kinds) > 1 or any(" / " in kind for kind in kinds):
+        listed = "; ".join(f"{row.name}: {row.weights}" for row in trained)
+        lines.append(f"weights are not of one kind: {listed}")
+    elif any(is_special(kind) for kind in kinds):
+        lines.append(f"weights: {kinds.pop()}")
     return lines
 
 

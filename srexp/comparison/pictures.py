@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -146,7 +147,8 @@ def scenes(
     for name, run in runs.items():
         checkpoint.load(checkpoint.best_path(run.checkpoints))
         experiment = experiment_of(_as_here(with_additions(run.config), paths))
-        found.append(Scene(name, run, experiment, _one_image(experiment, task, image)))
+        noted = _noted(run, task)
+        found.append(Scene(name, run, experiment, _one_image(experiment, task, image, noted)))
     if crop is not None:
         _check_crop(crop, unpack(found[0].task.cases[0].hr), image)
     return found
@@ -182,21 +184,43 @@ def _as_here(config: dict[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]
     return {**config, "paths": dict(paths), "trainer": {**config["trainer"], "threads": None}}
 
 
-def _one_image(experiment: Experiment, task: TaskKey, image: str) -> Task:
-    """The task with that image alone, as the run's configuration has it."""
+def _noted(run: RunFolder, task: TaskKey) -> dict[str, Any]:
+    """What `srexp evaluate` wrote of the task; empty where the training alone scored it."""
+    for path in sorted((run.folder / "evaluations" / task.name).glob("*.json")):
+        try:
+            content = json.loads(path.read_text())
+            if content["digest"] == task.digest:
+                return dict(content)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return {}
+
+
+def _one_image(experiment: Experiment, task: TaskKey, image: str, noted: Mapping[str, Any]) -> Task:
+    """The task with that image alone, as it was noted, else as the run's configuration has it."""
+    from srexp.config.settings import build_option
+
+    benchmark = experiment.benchmark.get(task.images)
+    protocol = experiment.protocol.get(task.protocol)
+    if "benchmark_options" in noted:
+        benchmark = build_option("benchmark", noted["benchmark_options"], task.images)
+        name = f"protocol.{task.protocol}"
+        options = {"name": "protocol", **noted["protocol_options"]}
+        protocol = build_option("protocol", options, name)
     if task.images == "val":
         images = experiment.data.load()[1]
-    elif task.images in experiment.benchmark:
-        images = experiment.benchmark[task.images].load(task.images)
-    else:
+    elif benchmark is not None:
+        images = benchmark.load(task.images)
+    if protocol is None or (task.images != "val" and benchmark is None):
         raise OptionError(
-            f"{task.images}: a run was scored on it later, and its configuration does not say "
-            "where it lies; a figure needs a benchmark that all runs were trained with"
+            f"{task.name}: nothing says where its images lie, or how they were scored; to note "
+            f"it: srexp evaluate run=RUN benchmark={task.images} protocol={task.protocol}"
         )
-    protocol = experiment.protocol[task.protocol]
     whole = Task(images, experiment.degradation, task.protocol, protocol, experiment.seed)
     if whole.digest != task.digest:
-        raise OptionError(f"{task.name}: its images are not what they were when it was scored")
+        raise OptionError(
+            f"{task.name}: its images or settings are not what they were when it was scored"
+        )
     if image not in images.images:
         from difflib import get_close_matches
 

@@ -12,6 +12,7 @@ from typing import Any
 from srexp.comparison.grid import NONE, Grid, escape_markdown, number
 from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.leaderboard import Board, Row
+from srexp.comparison.results import is_special, weights_kind
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.cost import HEIGHT, WIDTH
 from srexp.evaluation.document import strict_json
@@ -100,6 +101,12 @@ def notes(board: Board, limit: int) -> list[str]:
             "by different versions; score them again"
         )
     lines.append(f"mult-adds: for an SR image of {WIDTH}x{HEIGHT}; min: minutes of training")
+    kinds: dict[str, list[str]] = {}
+    for row in shown:
+        kinds.setdefault(weights_kind(row.summary.weights), []).append(row.run)
+    if len(kinds) > 1 or any(is_special(kind) for kind in kinds):
+        counted = (f"{kind}: {len(runs)}" for kind, runs in kinds.items() if kind)
+        lines.append(f"weights (runs): {'; '.join(counted)}; the CSV says which is which")
     devices = sorted({row.summary.timing.device for row in shown if row.summary.timing})
     if devices:
         also = "; not one device, so do not rank by it" if len(devices) > 1 else ""

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import os
+import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from srexp.tracking.record import RunError, RunFolder
 
+# What `srexp evaluate ensemble=true` says of the weights.
+SELF_ENSEMBLE = "mean of 8 flips and rotations"
 # In every line of a table, and the same in all of them.
 _SAME = ("set", "scale", "degradation", "protocol", "digest", "method", "weights")
 _SCORES = ("psnr", "ssim", "psnr_bicubic", "ssim_bicubic", "psnr_gain")
 _COLUMNS = (*_SAME, "image", *_SCORES)
+_STAMP = re.compile(r"20\d\d-[01]\d-[0-3]\d_[0-2]\d-[0-5]\d-[0-5]\d")
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,38 @@ class Evaluation:
         """Their names."""
         return tuple(row.image for row in self.rows)
 
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """Of several evaluations of a run on one task the one with the lowest counts.
+
+        A network alone before its self-ensemble (`deconv+`), the best weights before the last.
+        """
+        return is_ensemble(self.method, self.weights), self.weights.startswith("last")
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What `srexp evaluate` wrote beside the table; empty where there is nothing to read."""
+        try:
+            content = json.loads(self.path.with_suffix(".json").read_text())
+            return content if content["digest"] == self.task.digest else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+
+def weights_kind(weights: str) -> str:
+    """`best on val (step 300), raw` without the step, in which runs may differ."""
+    return re.sub(r" \(step \d+\)|step \d+", "", weights)
+
+
+def is_ensemble(method: str, weights: str) -> bool:
+    """Whether an image is the mean of eight."""
+    return method.endswith("+") or SELF_ENSEMBLE in weights
+
+
+def is_special(weights: str) -> bool:
+    """Whether they are not the best ones, used once: a table must say so."""
+    return weights.startswith("last") or SELF_ENSEMBLE in weights
+
 
 @dataclass(frozen=True)
 class RunResults:
@@ -106,7 +145,7 @@ class RunResults:
 
     Attributes:
         run: The run.
-        evaluations: The newest whole one of each task (name and digest).
+        evaluations: The newest whole one of the lowest rank of each task (name and digest).
         faults: One line for each file that was passed over because it is cut or altered.
     """
 
@@ -137,27 +176,24 @@ Results = RunResults | FileResults
 
 
 def read_run(run: RunFolder, files: Sequence[Path] | None = None) -> RunResults:
-    """The newest whole evaluation of each task of a run.
-
-    What a self-ensemble scored (`deconv+`) counts where there is nothing else.
+    """Of each task of a run, the evaluation that counts: see `Evaluation.rank`.
 
     Args:
         run: The run.
         files: What `find_files` found, where it was called already.
     """
     found: dict[TaskKey, Evaluation] = {}
-    ensembles: dict[TaskKey, Evaluation] = {}
     faults = []
     for path in _newest_first(run, find_files(run.folder) if files is None else files):
         try:
             evaluation = read_evaluation(path)
-            _check_gain(run, evaluation)
+            _check_place(evaluation)
+            _check_noted(run, evaluation)
         except RunError as error:
             faults.append(str(error))
             continue
-        kept = ensembles if evaluation.method.endswith("+") else found
-        kept.setdefault(evaluation.task, evaluation)
-    found = ensembles | found
+        if evaluation.rank < found.setdefault(evaluation.task, evaluation).rank:
+            found[evaluation.task] = evaluation
     order = sorted(found, key=lambda task: (task.images, task.scale, task.protocol, task.digest))
     return RunResults(run, {task: found[task] for task in order}, faults)
 
@@ -219,22 +255,31 @@ def read_evaluation(path: Path) -> Evaluation:
         raise RunError(f"{path}: is cut short (it ends in the middle of a line)")
     try:
         header, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return _parse(path, header, lines)
+        evaluation = _parse(path, header, lines)
+        noted = evaluation.document.get("means", {}).get("psnr_gain")
+        _check_gain(evaluation, noted, "the document beside it has")
+        return evaluation
     except (csv.Error, ValueError) as error:
         raise RunError(f"{path}: is cut short or was altered ({error})") from None
 
 
 def _newest_first(run: RunFolder, files: Sequence[Path]) -> list[Path]:
-    """The tables. Copying a folder changes the files' own times, so their names are read."""
+    """The tables. Copying a folder changes the files' own times, so it is read in them."""
+    tables = [path for path in files if path.suffix == ".csv"]
+    beside = Counter(path.parent for path in tables)
 
     def written(path: Path) -> tuple[float, str]:
-        stamp = path.stem[-len("YYYY-mm-dd_HH-MM-SS") :]
+        if beside[path.parent] == 1:
+            return 0.0, path.name
         try:
-            return time.mktime(time.strptime(stamp, "%Y-%m-%d_%H-%M-%S")), path.name
-        except (ValueError, OverflowError):  # final.csv: written when the training ended
-            return float(run.info.get("updated", 0.0)), path.name
+            return float(json.loads(path.with_suffix(".json").read_text())["created"]), path.name
+        except (OSError, ValueError, KeyError, TypeError):
+            named = _STAMP.search(path.stem)
+        if named is not None:
+            return time.mktime(time.strptime(named[0], "%Y-%m-%d_%H-%M-%S")), path.name
+        return float(run.info.get("updated", 0.0)), path.name  # final.csv: when the training ended
 
-    return sorted((path for path in files if path.suffix == ".csv"), key=written, reverse=True)
+    return sorted(tables, key=written, reverse=True)
 
 
 def _parse(path: Path, header: list[str], lines: list[list[str]]) -> Evaluation:
@@ -260,8 +305,6 @@ def _parse(path: Path, header: list[str], lines: list[list[str]]) -> Evaluation:
     task = TaskKey(
         said["set"], int(said["scale"]), said["protocol"], said["degradation"], said["digest"]
     )
-    if task.name != f"{path.parent.parent.name}/{path.parent.name}":
-        raise ValueError(f"it holds scores of {task.name}")
     return Evaluation(task, said["method"], said["weights"], tuple(rows), path)
 
 
@@ -288,11 +331,22 @@ def _numbers(line: list[str], at: dict[str, int], names: list[str]) -> Iterator[
             continue  # text, or a metric that this image has none of
 
 
-def _check_gain(run: RunFolder, evaluation: Evaluation) -> None:
-    """A finished run notes its mean gains; a table that lost lines does not agree with them."""
-    if evaluation.path.name != "final.csv" or run.info["status"] != "FINISHED":
-        return
-    noted = (run.info.get("gains") or {}).get(evaluation.task.name)
+def _check_place(evaluation: Evaluation) -> None:
+    """In a run folder a table lies where its task says."""
+    path, name = evaluation.path, evaluation.task.name
+    if name != f"{path.parent.parent.name}/{path.parent.name}":
+        raise RunError(f"{path}: is cut short or was altered (it holds scores of {name})")
+
+
+def _check_noted(run: RunFolder, evaluation: Evaluation) -> None:
+    """A finished run notes its mean gains."""
+    if evaluation.path.name == "final.csv" and run.info["status"] == "FINISHED":
+        noted = (run.info.get("gains") or {}).get(evaluation.task.name)
+        _check_gain(evaluation, noted, "the run noted")
+
+
+def _check_gain(evaluation: Evaluation, noted: object, where: str) -> None:
+    """A table that lost lines does not agree with the mean gain that was noted elsewhere."""
     gains = [row.psnr - row.psnr_bicubic for row in evaluation.rows]
     finite = [gain for gain in gains if math.isfinite(gain)]
     if not isinstance(noted, float) or not finite:
@@ -300,8 +354,8 @@ def _check_gain(run: RunFolder, evaluation: Evaluation) -> None:
     mean = sum(finite) / len(finite)
     if not math.isclose(mean, noted, rel_tol=0, abs_tol=1e-9):
         raise RunError(
-            f"{evaluation.path}: is cut short or was altered (mean gain {mean:.6f} dB, the run "
-            f"noted {noted:.6f})"
+            f"{evaluation.path}: is cut short or was altered (mean gain {mean:.6f} dB, {where} "
+            f"{noted:.6f})"
         )
 
 

@@ -93,16 +93,17 @@ def find_timing(evaluation: Evaluation, files: Sequence[Path]) -> Timing | None:
     beside = [
         path for path in files if path.suffix == ".json" and path.parent == evaluation.path.parent
     ]
-    # METHOD_DATE_TIME.json
-    for path in sorted(beside, key=lambda path: path.stem[-19:], reverse=True):
+    found = []
+    for path in beside:
         try:
             document = json.loads(path.read_text())
             if document["method"] == evaluation.method and document["timing"] is not None:
                 timing = document["timing"]
-                return Timing(float(timing["ms_per_megapixel"]), str(timing["device"]))
+                read = Timing(float(timing["ms_per_megapixel"]), str(timing["device"]))
+                found.append((float(document["created"]), read))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not whole, or of an srexp that measured nothing
-    return None
+    return max(found, key=lambda one: one[0])[1] if found else None
 
 
 def to_json(summary: Summary) -> dict[str, Any]:

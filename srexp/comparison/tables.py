@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from srexp.comparison.methods import Method
-from srexp.comparison.results import Evaluation, ImageScores, TaskKey
+from srexp.comparison.methods import BICUBIC, Method
+from srexp.comparison.results import Evaluation, ImageScores, TaskKey, weights_kind
 from srexp.evaluation.statistics import (
     Interval,
     PairedDifference,
@@ -24,7 +23,6 @@ from srexp.evaluation.statistics import (
 from srexp.tracking.record import RunError
 
 Metric = Literal["psnr", "ssim"]
-BICUBIC = "bicubic"
 # Bicubic is computed anew with each run; other processors differ in the last bits.
 _SAME_PSNR = 1e-4
 
@@ -138,6 +136,7 @@ def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> Task
         )
     ]
     for index, (method, gain) in enumerate(zip(methods, gains, strict=True), start=1):
+        kinds = [weights_kind(table.weights) for table in evaluations[index - 1]]
         of_seeds = [_mean(row - means[metric][0]) for row in scores[metric][index]]
         made.append(
             Row(
@@ -148,7 +147,7 @@ def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> Task
                 gain,
                 t_interval(of_seeds) if len(of_seeds) > 1 else None,
                 spread(of_seeds),
-                " / ".join(dict.fromkeys(_kind(table.weights) for table in evaluations[index - 1])),
+                " / ".join(dict.fromkeys(kinds)),
             )
         )
     names = [row.image for row in first.rows]
@@ -209,8 +208,3 @@ def _aligned(table: Evaluation, first: Evaluation) -> list[ImageScores]:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
-
-
-def _kind(weights: str) -> str:
-    """`best on val (step 300), raw` without the step, in which runs may differ."""
-    return re.sub(r" \(step \d+\)|step \d+", "", weights)

@@ -111,6 +111,12 @@ def _why_not(name: str, results: Sequence[Results], tasks: Sequence[Sequence[Tas
                 f" (python -m srexp evaluate run={runs[0]} benchmark={task.images} "
                 f"protocol={task.protocol})"
             )
+        faults = [
+            fault for r in results if r.name in without and isinstance(r, RunResults)
+            for fault in r.faults if f"/{name}/" in fault
+        ]  # fmt: skip
+        if faults:
+            return f"{name}: {faults[0]}"
         return f"{name}: not scored by {_few(without)}{command}"
     first, task = results[0], tasks[0][0]
     for other, found in zip(results, tasks, strict=True):
@@ -127,13 +133,13 @@ def _difference(first: Results, task: TaskKey, other: Results, their_task: TaskK
     ours, theirs = first.evaluations[task], other.evaluations[their_task]
     if set(ours.images) != set(theirs.images):
         return f"the image sets differ, {_images(ours, theirs)} and {_images(theirs, ours)}"
-    configs = [_config(result) for result in (first, other)]
-    for part in (f"protocol.{task.protocol}.", "degradation."):
-        options = [{k: v for k, v in c.items() if k.startswith(part)} for c in configs]
-        for key in sorted(options[0].keys() & options[1].keys()):
-            a, b = (option.get(key) for option in options)
-            if a != b:
-                return f"{key} differs, {a} and {b}"
+    options = [_options(first, ours), _options(other, theirs)]
+    for key in sorted(options[0].keys() & options[1].keys()):
+        a, b = (option[key] for option in options)
+        if a != b:
+            return f"{key} differs, {a} and {b}"
+    if not all(options):
+        return f"the images of {task.images} or the protocol's settings differ"
     return f"the images of {task.images} have the same names, but other pixels"
 
 
@@ -142,11 +148,25 @@ def _images(ours: Evaluation, theirs: Evaluation) -> str:
     return f"{len(ours.images)} images" + (f" with {_few(alone)}" if alone else "")
 
 
-def _config(result: Results) -> dict[str, Any]:
+def _options(result: Results, evaluation: Evaluation) -> dict[str, Any]:
+    """Of protocol and degradation, flat: as noted beside the table, else as the run was trained."""
+    name, noted = evaluation.task.protocol, evaluation.document
+    if "protocol_options" in noted:
+        return flatten(
+            {
+                "protocol": {name: noted["protocol_options"]},
+                "degradation": noted.get("degradation_options", {}),
+            }
+        )
     try:
-        return flatten(result.run.config) if isinstance(result, RunResults) else {}
+        config = result.run.config if isinstance(result, RunResults) else {}
     except RunError:
         return {}
+    if evaluation.path.name != "final.csv" or name not in config.get("protocol", {}):
+        return {}
+    return flatten(
+        {"protocol": {name: config["protocol"][name]}, "degradation": config["degradation"]}
+    )
 
 
 def _few(names: Sequence[str], most: int = 3) -> str:

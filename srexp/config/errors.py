@@ -32,7 +32,7 @@ def readable(error: BaseException, known_keys: Iterable[str]) -> str:
     """
     texts = [str(link) for link in _chain(error) if str(link).strip()]
     for text in texts:
-        for rule in (_unknown_key, _unknown_option, _unknown_group, _no_option, _needs_choice):
+        for rule in _RULES:
             message = rule(text, list(known_keys))
             if message:
                 return message
@@ -44,6 +44,26 @@ def broken_yaml(error: YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"{mark.name}, line {mark.line + 1}: " if mark is not None else ""
     return where + " ".join(str(getattr(error, "problem", None) or error).split())
+
+
+def _grammar(text: str, known: list[str]) -> str | None:
+    """What cannot be read as an override at all."""
+    if match := re.search(r"Error parsing override '(.*)'\s+missing EQUAL", text, re.DOTALL):
+        return f"{match[1]}: must be KEY=VALUE or GROUP=OPTION (a run is named by run={match[1]})"
+    if match := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
+        key, values = match[1], match[2]
+        return f"{key}={values}: several values are a list, {key}=[{values}], or a sweep, with -m"
+    match = re.search(
+        r"(?:Error parsing override '(?=.*'\n)|LexerNoViableAltException: )(.*?)(?:'\n|\s+\^)",
+        text,
+        re.DOTALL,
+    )
+    if match and "hydra.cc/docs" in text:
+        return (
+            f"{match[1]}: cannot be read; a value with blanks, commas, quotes or brackets wants "
+            "quotes of its own: KEY=\"'VALUE'\""
+        )
+    return None
 
 
 def _unknown_key(text: str, known: list[str]) -> str | None:
@@ -99,3 +119,8 @@ def _no_option(text: str, known: list[str]) -> str | None:
 def _needs_choice(text: str, known: list[str]) -> str | None:
     match = re.search(r"You must specify '([^']+)', e\.g, (\S+)", text)
     return f"{match[1]}: must be chosen" if match else None
+
+
+_RULES = (
+    _grammar, _unknown_key, _unknown_option, _unknown_group, _no_option, _needs_choice,
+)  # fmt: skip

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+
+from srexp.config.compose import conf_dir
 from srexp.config.effect import is_folder
 from srexp.config.settings import settings_of, typed_option, with_additions
 from srexp.data.sources import Benchmark
@@ -77,6 +81,7 @@ def reproduce_settings(config: dict[str, Any], table_name: str) -> ReproduceSett
         values["degradation"] = {**degradation, "scale": min(row.scale for row in rows.values())}
     values["table"] = PublishedTable(table_name, rows)
     settings: ReproduceSettings = settings_of(ReproduceSettings, values)
+    _check_sets(rows, settings)
     settings.table = PublishedTable(
         table_name, _asked_for(settings, scale is not None, sorted({r.set for r in rows.values()}))
     )
@@ -104,6 +109,22 @@ def _rows(node: Any) -> dict[str, PublishedRow]:
             values["train"] = train[scale]
         rows[key] = typed_option(PublishedRow, values, f"table.rows.{key}")
     return rows
+
+
+def _check_sets(rows: dict[str, PublishedRow], settings: ReproduceSettings) -> None:
+    """Each row's image set is one that there is."""
+    hydra = GlobalHydra.instance()
+    known = set(settings.benchmark) | {path.stem for path in conf_dir().glob("benchmark/*.yaml")}
+    if hydra.is_initialized():  # folders of the user's, too
+        known |= set(hydra.config_loader().get_group_options("benchmark"))
+    for key, row in rows.items():
+        if row.set not in known:
+            near = get_close_matches(row.set, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise OptionError(
+                f"table.rows.{key}.set={row.set}: no such image set{hint} (there are "
+                f"{', '.join(sorted(known))})"
+            )
 
 
 def _asked_for(

@@ -59,10 +59,16 @@ class EvaluateSettings:
         repeats = self.timing_repeats
         if not isinstance(repeats, int) or isinstance(repeats, bool) or not 1 <= repeats <= 1000:
             raise OptionError(f"timing_repeats={repeats}: must be a whole number from 1 to 1000")
-        if not isinstance(self.save_sr, bool):
-            check_folder("save_sr", str(self.save_sr))
-        if self.method is not None and not str(self.method).strip():
-            raise OptionError("method: must be a name for the tables, or null")
+        if isinstance(self.save_sr, str):
+            check_folder("save_sr", self.save_sr)
+        elif not isinstance(self.save_sr, bool):
+            raise OptionError(f"save_sr={self.save_sr}: must be true, false or a folder")
+        if self.method is not None and not (isinstance(self.method, str) and self.method.strip()):
+            raise OptionError(f"method={self.method}: must be a name for the tables, or null")
+        if self.method is not None and (len(self.method) > 100 or "\n" in self.method):
+            raise OptionError("method: must be one line of at most 100 characters")
+        if self.method == "bicubic" and self.model.name != "bicubic":
+            raise OptionError("method=bicubic: is what tables call the baseline; choose another")
         if self.sr_dir is not None:
             self._check_sr_dir()
         if self.weights not in ("best", "last"):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srexp.data.sets import DataError, listed
+from srexp.images.io import EXTENSIONS
 
 # What may stand after an HR image's name: `_SwinIR`, `-out`, `x2` (DIV2K), ` (1)`.
 _SUFFIX = re.compile(r"[_\-. (]|x\d")
@@ -28,7 +29,9 @@ def match_names(names: Sequence[str], files: Sequence[Path]) -> dict[str, list[P
     """
     keys: dict[str, str] = {}
     for name in names:
-        key = re.sub(r"[_-](hr|gt)$", "", Path(name).stem.casefold())
+        path = Path(name)  # where two files had the same name, with their folders
+        stem = path.stem if path.suffix.lower() in EXTENSIONS else path.name
+        key = re.sub(r"[_-](hr|gt)$", "", stem.casefold())
         if key in keys:
             raise DataError(f"HR images {keys[key]} and {name} have the same name but for its end")
         keys[key] = name

@@ -154,6 +154,11 @@ def pictures_in(folder: Path) -> list[Path]:
         found = list_images(folder)
     except PermissionError:
         raise DataError(f"{folder}: may not be read (permission denied)") from None
+    for path in found:
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{folder}: {path.name!r} is no valid name (not UTF-8)") from None
     if not found:
         endings = " ".join(sorted({e[1:] for e in EXTENSIONS}))
         raise DataError(f"{folder}: no pictures in it (looked for {endings}, not in subfolders)")

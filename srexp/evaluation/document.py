@@ -39,6 +39,7 @@ def document(
             "images": len(report.rows),
             "scale": task.degradation.scale,
             "degradation": task.degradation_label,
+            "degradation_options": asdict(task.degradation),
             "protocol": task.protocol_name,
             "protocol_options": asdict(task.protocol),
             "key": task.key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from srexp.data.sets import DataError, listed, pictures_in
 from srexp.evaluation.scoring import Case, Task
 from srexp.files import write_atomically
 from srexp.images.colour import grey_of_rgb
-from srexp.images.io import ImageFileError, read_image, to_png
+from srexp.images.io import ImageFileError, read_image, size_of, stored_as, to_png
 from srexp.images.quantize import pack, round_8bit
 
 
 def file_name(text: str) -> str:
     """A name of an image or a method as a file's, without folders in it."""
-    return re.sub(r"[^\w.+ ()-]", "_", text)
+    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", text)
 
 
 def save_sr(folder: Path, name: str, sr: np.ndarray) -> None:
@@ -30,6 +31,22 @@ def save_sr(folder: Path, name: str, sr: np.ndarray) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{file_name(name)}.png", to_png(sr))
+
+
+def _check_sizes(files: Mapping[str, Path], task: Task) -> None:
+    """Raises DataError: One is no picture, or not of its HR image's size; before any is scored."""
+    scale = task.degradation.scale
+    for name, path in files.items():
+        height, width = (side - side % scale for side in task.images.images.shapes[name][:2])
+        try:
+            wide, high = size_of(path)
+        except ImageFileError as error:
+            raise DataError(str(error)) from None
+        if (wide, high) != (width, height):
+            raise DataError(
+                f"{path}: is {wide}x{high}, and {name} of {task.images.name} is {width}x{height} "
+                f"at scale {scale}"
+            )
 
 
 @dataclass
@@ -65,10 +82,26 @@ class SavedImages:
             files = one_each(found, f"{folder}, {task.images.name}")
         except DataError as error:
             raise DataError(f"sr_dir: {error}") from None
+        _check_sizes(files, task)
         remarks = []
         if found[""]:
             others = listed([path.name for path in found[""]])
             remarks.append(f"{folder}: pictures of no image of {task.images.name}: {others}")
+        stored = {path: stored_as(path) for path in files.values()}
+        deep = [path.name for path, (_, _, bits) in stored.items() if bits > 8]
+        if deep:
+            raise DataError(f"{folder}: more than 8 bits a channel: {listed(deep)}; save 8")
+        clear = [path.name for path, (_, mode, _) in stored.items() if mode in ("RGBA", "LA", "PA")]
+        if clear:
+            remarks.append(f"{folder}: transparent pixels are laid on white: {listed(clear)}")
+        shapes = task.images.images.shapes
+        grey = [
+            path.name
+            for name, path in files.items()
+            if stored[path][1] in ("L", "1", "LA") and shapes[name][2] == 3
+        ]
+        if grey and task.protocol.channels == 1:
+            remarks.append(f"{folder}: grey files of colour images are taken as Y: {listed(grey)}")
         lossy = [p.name for p in files.values() if p.suffix.lower() in (".jpg", ".jpeg", ".webp")]
         if lossy:
             remarks.append(f"{folder}: what JPEG or WebP has lost is scored too: {listed(lossy)}")
@@ -89,12 +122,7 @@ class SavedImages:
             raise DataError(str(error)) from None
         if remark is not None or pack(image).dtype != np.uint8:
             raise DataError(f"{path}: has more than 8 bits; save it with 8")
-        scale, (height, width, channels) = self.task.degradation.scale, case.hr.shape
-        if image.shape[:2] != (height, width):
-            raise DataError(
-                f"{path}: is {image.shape[1]}x{image.shape[0]}, and {case.name} of "
-                f"{self.task.images.name} is {width}x{height} at scale {scale}"
-            )
+        channels = case.hr.shape[2]
         if image.shape[2] == channels:
             return image
         grey = self.task.images.images.shapes[case.name][2] == 1

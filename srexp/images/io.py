@@ -62,6 +62,20 @@ def read_image(path: Path) -> tuple[np.ndarray, str | None]:
         raise ImageFileError(f"{path}: cannot be read ({error or type(error).__name__})") from None
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of a picture file as `read_image` gives it, from its header alone.
+
+    Raises:
+        ImageFileError: Not a picture.
+    """
+    try:
+        with Image.open(path) as file:
+            turned = file.getexif().get(274, 1) in (5, 6, 7, 8)  # the EXIF orientation
+            return (file.height, file.width) if turned else file.size
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
+        raise ImageFileError(f"{path}: not a picture ({error})") from None
+
+
 def stored_as(path: Path) -> tuple[str, str, int]:
     """How a picture file holds its pixels: format, Pillow's mode, bits a channel.
 

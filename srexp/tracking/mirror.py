@@ -265,14 +265,15 @@ class Mirror:
         """What `srexp evaluate` found since, the oldest first: points, and tags that label them.
 
         They stand beside the scores of the training's end and under the same names, so that the
-        newest is what the table of runs shows and sorts by; those of a self-ensemble have names of
-        their own.
+        newest is what the table of runs shows and sorts by; those of a self-ensemble and of the
+        last weights have names of their own.
         """
         found = []
         for path in self.run.folder.glob("evaluations/*/*/*.json"):
             try:
                 content = json.loads(path.read_text())
                 key = str(content["key"]) + ("/ensemble" if content["ensemble"] else "")
+                key += "/last" if str(content["weights"]).startswith("last") else ""
                 step, time = int(content["step"]), int(content["created"] * 1000)
                 points = [
                     (legal(f"{key}/{name}"), float(value), time, step)

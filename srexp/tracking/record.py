@@ -166,6 +166,15 @@ class RunFolder:
         return self.folder / "checkpoints"
 
     @property
+    def copy_of(self) -> Path | None:
+        """The run folder that MLflow shows, where this is a copy of it and it is still there."""
+        shown = (self.info.get("mlflow") or {}).get("tags", {}).get("srexp.folder")
+        if not shown or not (Path(shown) / "run.json").is_file():
+            return None
+        original = Path(shown).resolve()
+        return original if original != self.folder.resolve() else None
+
+    @property
     def alive(self) -> bool:
         """Whether a process trains it now."""
         return self.lock.held

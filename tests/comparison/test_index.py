@@ -80,7 +80,9 @@ def _evaluate(run: RunFolder) -> None:
 
 def _time(run: RunFolder) -> None:
     path = run.folder / "evaluations/set5_x2/y_paper/deconv_2099-01-01_00-00-00.json"
-    path.write_text('{"method": "deconv", "timing": {"ms_per_megapixel": 7.5, "device": "cpu"}}')
+    path.write_text(
+        '{"method": "deconv", "created": 9, "timing": {"ms_per_megapixel": 7.5, "device": "cpu"}}'
+    )
 
 
 def _replace(run: RunFolder) -> None:
@@ -122,7 +124,9 @@ def test_a_newer_timing_counts(make: Make, output: Path) -> None:
     run = make(GAINS)
     _time(run)
     older = run.folder / "evaluations/set5_x2/y_paper/deconv_2098-01-01_00-00-00.json"
-    older.write_text('{"method": "deconv", "timing": {"ms_per_megapixel": 9, "device": "cpu"}}')
+    older.write_text(
+        '{"method": "deconv", "created": 8, "timing": {"ms_per_megapixel": 9, "device": "cpu"}}'
+    )
     for name, text in (("2099-02-01", '{"method": "deconv", "timing": null}'),
                        ("2099-03-01", '{"method": "deconv+", "timing": {"ms_per_megapixel": 1, '
                         '"device": "cpu"}}'), ("2099-04-01", '{"method"')):  # fmt: skip

@@ -141,7 +141,8 @@ def test_every_sort(make: Make, output: Path) -> None:
     make([0.3, 0.4], cost={"parameters": 20, "multiply_adds": 400}, progress={"seconds": 30})
     unknown = make([0.2, 0.3])
     fast = unknown.folder / "evaluations/set5_x2/y_paper/deconv_2026-01-01_00-00-00.json"
-    fast.write_text('{"method": "deconv", "timing": {"ms_per_megapixel": 5, "device": "cpu"}}')
+    timing = {"ms_per_megapixel": 5, "device": "cpu"}
+    fast.write_text(json.dumps({"method": "deconv", "created": 1, "timing": timing}))
     gains = {
         sort: [round(row.summary.gain.mean, 2) for row in boards(output, sort=sort)[0].rows]
         for sort in SORTS

@@ -152,7 +152,7 @@ def test_what_cannot_be_drawn_is_said(
             scenes(trained, task, "p0", where, crop)
     with pytest.raises(OptionError, match="not what they were"):
         scenes(trained, replace(task, digest="other"), "p0", where)
-    with pytest.raises(OptionError, match="scored on it later"):
+    with pytest.raises(OptionError, match="nothing says where its images lie"):
         scenes(trained, replace(task, images="set5"), "p0", where)
     run = RunFolder.open(next(iter(trained.values())).folder)
     monkeypatch.setattr(RunFolder, "checkpoints", tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import subprocess
@@ -124,7 +125,6 @@ def _only(run: RunFolder) -> Any:
         (lambda text: text.replace("30.1,", ""), "line 2 has 12 of 13 fields"),
         (lambda text: text.replace(",0.901,", ",1.901,"), "1.901 is no SSIM"),
         (lambda text: text.replace("image1", "image0"), "stands in it twice"),
-        (lambda text: text.replace("set5,2", "set14,2"), "holds scores of set14_x2/y_paper"),
         (lambda text: text.replace("deconv", "other", 1), "line 3 belongs to another table"),
         (lambda text: text.replace("set5,2,", "set5,two,"), "invalid literal"),
     ],
@@ -139,6 +139,44 @@ def test_a_cut_or_altered_table_is_one_line(make: Any, change: Any, reason: str)
         read_evaluation(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert read_run(run).evaluations == {}
+
+
+def test_in_a_run_folder_a_table_lies_where_its_task_says(make: Any, tmp_path: Path) -> None:
+    run = make([0.1, 0.2])
+    path = run.folder / "evaluations/set5_x2/y_paper/final.csv"
+    path.write_text(path.read_text().replace("set5,2", "set14,2"))
+    (fault,) = read_run(run).faults
+    assert "it holds scores of set14_x2/y_paper" in fault
+    elsewhere = tmp_path / "mailed.csv"
+    elsewhere.write_text(path.read_text())
+    assert read_evaluation(elsewhere).task.images == "set14"
+
+
+def test_a_table_that_the_document_beside_it_contradicts_is_told(make: Any) -> None:
+    """Every digit of psnr and psnr_gain fits, and still it is not what was written."""
+    run = make([0.1, 0.2])
+    path = write_report(run, make_report([1.0, 2.0]), "deconv_2031-01-01_00-00-00_abcd.csv")
+    digest = read_evaluation(path).task.digest
+    noted = {"digest": digest, "created": 2e9, "means": {"psnr_gain": 1.0}}
+    path.with_suffix(".json").write_text(json.dumps(noted))
+    with pytest.raises(RunError, match=r"mean gain 1\.500000 dB, the document beside it has 1\.0"):
+        read_evaluation(path)
+    noted["means"] = {"psnr_gain": 1.5}
+    path.with_suffix(".json").write_text(json.dumps(noted))
+    assert _only(run).path == path
+
+
+def test_best_weights_and_no_ensemble_count_before_newer_ones(make: Any) -> None:
+    run = make([0.1, 0.2])
+    (run.folder / "evaluations/set5_x2/y_paper/final.csv").unlink()
+    for second, (method, weights) in enumerate(
+        (("deconv", "best on val (step 60), raw"), ("deconv", "last (step 90), raw"),
+         ("deconv+", "best on val (step 60), raw, mean of 8 flips and rotations"))
+    ):  # fmt: skip
+        report = make_report([1.0 + second, 1.0])
+        report.method, report.weights = method, weights
+        write_report(run, report, f"{method}_2031-01-01_00-00-0{second}_abcd.csv")
+    assert _only(run).weights == "best on val (step 60), raw"
 
 
 def test_a_table_cut_between_lines_does_not_agree_with_its_run(make: Any) -> None:
