@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,8 @@ from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 # Seconds between the lines that tell of a transfer where there is no terminal for a bar.
 _TELL_EVERY = 30
@@ -78,8 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         "the files; or an archive on this machine",
     )  # fmt: skip
     fetching.add_argument(
-        "--pick", metavar="PATTERN", help="the images' paths in the archive, as in 'HR/*.png'"
-    )
+        "--pick", metavar="PATTERN",
+        help="the images' paths in the archive, as in 'HR/*.png', for a set without checksums",
+    )  # fmt: skip
     fetching.add_argument(
         "--timeout", type=_seconds, default=30.0, metavar="SECONDS",
         help="give a connection up when nothing comes for so long (default: 30)",
@@ -113,10 +117,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: must be greater than 0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of seconds greater than 0")
     return value
+
+
+def _print(text: str) -> None:
+    from srexp.commands.console import make_console
+
+    make_console().out(text, highlight=False)
+
+
+def _bar(console: Console, name: str, *columns: ProgressColumn) -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn(name),
+        BarColumn(bar_width=24),
+        *columns,
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    bar.add_task("", total=None)
+    return bar
 
 
 # list
@@ -125,7 +154,7 @@ def _seconds(text: str) -> float:
 def _list(given: argparse.Namespace) -> None:
     rows = [_row(known, given.data_dir) for known in known_sets().values()]
     if given.json:
-        print(json.dumps(rows, indent=2))
+        _print(json.dumps(rows, indent=2))
         return
     from rich.table import Table
 
@@ -161,7 +190,6 @@ def _row(known: KnownSet, data_dir: Path) -> dict[str, Any]:
         "source": known.source,
         "terms": known.terms,
         "address": known.address,
-        "address_tried": False,
         "apply": known.apply,
         "checksums": bool(known.published),
         "folder": str((data_dir / known.name).resolve()),
@@ -199,8 +227,8 @@ def _fetch(given: argparse.Namespace) -> None:
             if got.checked
             else "not compared with what was published: no checksums of this set are known to us"
         )
-        print(f"{known.name}: {state}, {got.folder}: {got.images} images, {checked}")
-        print(f"    {known.source}; terms: {known.terms}", flush=True)
+        _print(f"{known.name}: {state}, {got.folder}: {got.images} images, {checked}")
+        _print(f"    {known.source}; terms: {known.terms}")
     if failed:
         sys.exit(1)
 
@@ -235,17 +263,13 @@ class _Transfer:
         elif time.monotonic() - self._spoke > _TELL_EVERY:
             self._spoke = time.monotonic()
             of = "" if total is None else f" of {total:,}"
-            print(f"{self._name}: {done:,}{of} {stage}", flush=True)
+            _print(f"{self._name}: {done:,}{of} {stage}")
 
     def _begin(self, stage: str) -> None:
         from rich.progress import (
-            BarColumn,
             DownloadColumn,
             MofNCompleteColumn,
-            Progress,
-            ProgressColumn,
             TextColumn,
-            TimeRemainingColumn,
             TransferSpeedColumn,
         )
 
@@ -262,16 +286,8 @@ class _Transfer:
             if stage == "bytes"
             else [MofNCompleteColumn(), TextColumn(stage)]
         )
-        self._bar = Progress(
-            TextColumn(f"{self._name}{', unpacking' if stage == 'images' else ''}"),
-            BarColumn(bar_width=24),
-            *columns,
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._bar.add_task("", total=None)
+        name = f"{self._name}{', unpacking' if stage == 'images' else ''}"
+        self._bar = _bar(console, name, *columns)
         self._bar.start()
 
 
@@ -283,13 +299,29 @@ def _check(given: argparse.Namespace) -> None:
 
     data_dir = given.data_dir.expanduser()
     folders = list(dict.fromkeys(_folder(name, data_dir) for name in given.folders))
-    seen = [inspected.summary() for inspected in inspect(folders, data_dir)]
+    with _counted(shown=not given.json) as progress:
+        seen = [found.summary() for found in inspect(folders, data_dir, progress=progress)]
     if given.json:
-        print(json.dumps(seen, indent=2))
+        _print(json.dumps(seen, indent=2))
     else:
-        print("\n\n".join("\n".join(_lines(summary)) for summary in seen))
+        _print("\n\n".join("\n".join(_lines(summary)) for summary in seen))
     if any(summary["faults"] for summary in seen):
         sys.exit(1)
+
+
+@contextmanager
+def _counted(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar that counts pictures, on a terminal."""
+    from srexp.commands.console import make_console
+
+    console = make_console()
+    if not (shown and console.is_terminal):
+        yield None
+        return
+    from rich.progress import MofNCompleteColumn, TextColumn
+
+    with _bar(console, "check", MofNCompleteColumn(), TextColumn("pictures")) as bar:
+        yield lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
 
 
 def _folder(name: str, data_dir: Path) -> Path:
@@ -361,8 +393,8 @@ def _preview(given: argparse.Namespace) -> None:
     try:
         write_atomically(output, to_png(sheet))
     except OSError as error:
-        fail(f"{output}: cannot be written ({error.strerror})", 1)
-    print(f"{output}: {title}")
+        fail(f"{output}: cannot be written ({error.strerror})")
+    _print(f"{output}: {title}")
 
 
 def _composed(overrides: list[str]) -> dict[str, Any]:

@@ -83,6 +83,9 @@ def download(
             failures += 1
             if failures >= attempts:
                 kept = _size(part)
+                if not kept:
+                    part.unlink(missing_ok=True)
+                    _about(part).unlink(missing_ok=True)
                 rest = f"; {kept:,} bytes are kept, and the same command goes on" if kept else ""
                 raise FetchError(f"{address}: {cut} ({attempts} attempts){rest}") from None
             time.sleep(pause * 2 ** (failures - 1))

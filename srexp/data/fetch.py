@@ -68,35 +68,41 @@ def fetch(
     """Bring a set into `data_dir/NAME`.
 
     Everything is gathered and checked in `data_dir/.fetch/NAME`, and then renamed; what has arrived
-    when a call fails stays there for the next one.
+    when a call fails stays there for the next one; where nothing has, nothing is left.
 
     Args:
         known: The set.
         data_dir: Made where it is missing.
         address: In place of its own: of an archive, a folder (ending in /), or an archive's path on
             this machine.
-        pick: Pattern of the images' paths in the archive.
+        pick: Pattern of the images' paths in the archive, for a set without checksums.
         progress: For a progress bar.
         patience: Seconds without a byte after which a connection is given up.
         pause: Seconds before a second attempt.
 
     Raises:
-        OptionError: The set has no address, the given one is none, or something else is in place.
+        OptionError: The set has no address, the given one is none, `pick` has no use, or something
+            else is in place.
         FetchError: A fault of the network, of the server, of what it sent, or of the disk.
     """
     folder = data_dir / known.name
     tell = progress or (lambda *_: None)
+    if pick is not None and known.published:
+        raise OptionError(
+            f"--pick {pick}: has no use for {known.name}, whose images are known by their "
+            "checksums; leave it out"
+        )
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if _occupied(folder):
             return _in_place(known, folder)
-        source = address or known.address
-        if source is None:
-            raise OptionError(f"{known.name}: there is no public address of it: {known.apply}")
+        source = _source(known, address)
         staging = data_dir / ".fetch" / known.name
-        staging.mkdir(parents=True, exist_ok=True)
         with _alone(staging, known):
+            if _occupied(folder):  # another process was quicker
+                return _in_place(known, folder)
+            staging.mkdir(exist_ok=True)
             images = staging / "images"
-            if _is_web(source) and urlsplit(source).path.endswith("/"):
+            if _is_folder(source):
                 images.mkdir(exist_ok=True)
                 _fetch_files(known, source, images, tell, patience, pause)
             else:
@@ -111,32 +117,73 @@ def fetch(
     except OSError as error:
         where = error.filename or folder
         raise FetchError(f"{where}: {(error.strerror or str(error)).lower()}") from None
-    _remove_if_empty(data_dir / ".fetch")
     return Fetched(folder, known.images, bool(known.published))
+
+
+def _occupied(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def _source(known: KnownSet, address: str | None) -> str:
+    """Where the set comes from, as far as that can be told without asking anybody."""
+    source = address or known.address
+    if source is None:
+        raise OptionError(f"{known.name}: there is no public address of it: {known.apply}")
+    if not _is_web(source) and not Path(source).expanduser().is_file():
+        raise OptionError(
+            f"{source}: is neither an address (http:// or https://) nor a file on this machine"
+        )
+    if _is_folder(source) and not known.published:
+        raise OptionError(
+            f"{source}: the names of the files of {known.name} are not known; give the address of "
+            "an archive"
+        )
+    return source
 
 
 def _is_web(source: str) -> bool:
     return "://" in source
 
 
+def _is_folder(source: str) -> bool:
+    return _is_web(source) and urlsplit(source).path.endswith("/")
+
+
 @contextmanager
 def _alone(staging: Path, known: KnownSet) -> Iterator[None]:
     lock = Lock(staging.with_name(f"{known.name}.lock"))
-    if not lock.acquire():
+    if not _claim(lock):
         raise FetchError(f"{known.name}: another process is fetching it now")
     try:
         yield
     finally:
+        _remove_if_empty(staging / "images")
+        _remove_if_empty(staging)
         if not staging.exists():
             lock.path.unlink(missing_ok=True)
         lock.release()
+        _remove_if_empty(staging.parent)
+
+
+def _claim(lock: Lock) -> bool:
+    for _ in range(10):
+        lock.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if not lock.acquire():
+                return False
+        except FileNotFoundError:  # who held it before has removed it and its folder meanwhile
+            continue
+        if lock.path.exists():
+            return True
+        lock.release()  # of a file that has been removed
+    return False
 
 
 def _remove_if_empty(folder: Path) -> None:
     try:
         folder.rmdir()
     except OSError:
-        pass  # another set is on its way
+        pass  # not there, or something in it is still of use
 
 
 def _in_place(known: KnownSet, folder: Path) -> Fetched:
@@ -192,11 +239,6 @@ def _fetch_files(
 ) -> None:
     import requests
 
-    if not known.published:
-        raise OptionError(
-            f"{source}: the names of the files of {known.name} are not known; give the address of "
-            "an archive"
-        )
     count = len(known.published)
     with requests.Session() as session:
         for done, image in enumerate(known.published):
@@ -221,12 +263,7 @@ def _fetch_files(
 
 def _archive_at(source: str, staging: Path, tell: Progress, patience: float, pause: float) -> Path:
     if not _is_web(source):
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise OptionError(
-                f"{source}: is neither an address (http:// or https://) nor a file on this machine"
-            )
-        return path
+        return Path(source).expanduser()
     # Of another address, another file.
     path = staging / f"archive-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
     if not path.exists():
@@ -289,7 +326,7 @@ def _opened(archive: Path) -> Iterator[_Members]:
         raise _BrokenArchive(
             f"what came is no zip or tar archive (it begins with {begin[:24]!r})"
         ) from None
-    except (RuntimeError, NotImplementedError) as error:  # of zipfile: a password, a method
+    except RuntimeError as error:  # of zipfile: a password, a method
         if isinstance(error, FetchError):
             raise
         raise _BrokenArchive(str(error)) from None
@@ -349,7 +386,7 @@ def _check_member(name: str, size: int, link: bool) -> None:
 def _unpack_published(known: KnownSet, members: _Members, images: Path, tell: Progress) -> None:
     """Look for the published images by content, whatever they are called there."""
     missing = {image.name: image for image in known.published}
-    arriving = images.parent / "unpacking"
+    arriving = images / "unpacking"  # so that it goes with them when something fails
     for name in members:
         if not missing:
             break

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from srexp.data.known import KnownSet, known_sets
 from srexp.data.sets import DataError, pixels_digest
@@ -27,6 +29,10 @@ _CORRELATION = 0.97
 _LEVELS = 6.0
 # Shapes may differ by so much: a cut changes them.
 _ASPECT = 0.1
+# Pictures that are read at once, whatever the number of cores; those of more pixels are read one at
+# a time. A pixel takes some 25 bytes meanwhile.
+_AT_ONCE = 4
+_LARGE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def inspect(
     Args:
         folders: Each a set of its own.
         data_dir: Where the known sets lie.
-        progress: Told how many pictures were read, and of how many.
+        progress: Told how many pictures were looked at, and of how many.
 
     Raises:
         DataError: A folder is missing, or none.
@@ -142,26 +148,16 @@ def inspect(
             folder = data_dir / known.name
             if known.use == "benchmark" and folder.is_dir() and folder.resolve() not in own:
                 others.append((folder, known, _files(folder)))
-    total, done = sum(len(files) for _, _, files in (*listed, *others)), 0
+    read = _read_all([path for _, _, files in (*listed, *others) for path in files], progress)
 
-    def read(path: Path) -> Picture | ImageFileError:
-        nonlocal done
-        read = _read(path)
-        done += 1
-        if progress is not None:
-            progress(done, total)
-        return read
+    def look(folder: Path, known: KnownSet | None, files: list[Path]) -> Inspected:
+        looked_at = [read[path] for path in files]
+        inspected = Inspected(folder, known, [p for p in looked_at if isinstance(p, Picture)])
+        _find(inspected, [e for e in looked_at if isinstance(e, ImageFileError)])
+        return inspected
 
-    with ThreadPoolExecutor() as pool:
-
-        def look(folder: Path, known: KnownSet | None, files: list[Path]) -> Inspected:
-            read_files = list(pool.map(read, files))
-            inspected = Inspected(folder, known, [p for p in read_files if isinstance(p, Picture)])
-            _find(inspected, [e for e in read_files if isinstance(e, ImageFileError)])
-            return inspected
-
-        seen = [look(*item) for item in listed]
-        benchmarks = [look(*item) for item in others]
+    seen = [look(*item) for item in listed]
+    benchmarks = [look(*item) for item in others]
     for index, one in enumerate(seen):
         for other in seen[index + 1 :]:
             _compare(one, other)
@@ -185,6 +181,36 @@ def _files(folder: Path) -> list[Path]:
         return list_images(folder)
     except PermissionError:
         raise DataError(f"{folder}: may not be read (permission denied)") from None
+
+
+def _read_all(
+    paths: list[Path], progress: Callable[[int, int], None] | None
+) -> dict[Path, Picture | ImageFileError]:
+    read: dict[Path, Picture | ImageFileError] = {}
+    # A thread of their own for the large ones: what others free is not given back to the system.
+    with ThreadPoolExecutor(_AT_ONCE) as small, ThreadPoolExecutor(1) as large:
+        reading = {
+            (large if _pixels_of(path) > _LARGE else small).submit(_read, path): path
+            for path in paths
+        }
+        try:
+            for done, future in enumerate(as_completed(reading), 1):
+                read[reading[future]] = future.result()
+                if progress is not None:
+                    progress(done, len(paths))
+        except BaseException:  # Ctrl-C must not wait for all that are left
+            for future in reading:
+                future.cancel()
+            raise
+    return read
+
+
+def _pixels_of(path: Path) -> int:
+    try:
+        with Image.open(path) as file:
+            return file.width * file.height
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        return 0  # reading it says why
 
 
 def _read(path: Path) -> Picture | ImageFileError:

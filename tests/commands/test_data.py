@@ -91,7 +91,6 @@ def test_list_for_programs(call: Call, tmp_path: Path) -> None:
     assert rows["bsd100"]["here"] == "incomplete" and rows["bsd100"]["found"] == 3
     assert rows["set5"]["here"] == "no" and rows["set5"]["checksums"] is True
     assert rows["urban100"]["checksums"] is False and rows["manga109"]["address"] is None
-    assert all(row["address_tried"] is False for row in rows.values())
 
 
 def test_the_data_directory_is_that_of_the_other_commands(
@@ -143,6 +142,11 @@ def test_fetch_set5_from_another_address(
         (["preview", "data=folder", "data.train_dir=gone"], "gone: no such folder"),
         (["preview", "data=t91"], "srexp data fetch t91"),
         (["preview", "-o", "x.jpg"], "must end in .png"),
+        (
+            ["preview", "data=photos", "-n", "1", "-o", "gone/x.png"],
+            "gone/x.png: cannot be written",
+        ),
+        (["fetch", "set5", "--pick", "HR/*"], "--pick HR/*: has no use for set5"),
         (["preview", "-n", "0"], "between 1 and 100"),
         (["preview", "--scale", "3"], "not understood"),
     ],
@@ -154,14 +158,22 @@ def test_bad_input_is_one_line_and_2(
     assert code == 2 and text == ""
     (line,) = errors.splitlines()
     assert line.startswith("srexp: ") and words in line
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
     assert [path.name for path in tmp_path.iterdir() if path.name != "data"] == []
-    assert not list(tmp_path.glob("data/[a-z]*"))
+    assert not list(tmp_path.glob("data/*"))
 
 
 @pytest.mark.parametrize("action", [[], ["lst"], ["fetch"], ["check"], ["fetch", "--timeout", "0"]])
 def test_a_command_that_is_none_ends_with_2(call: Call, action: list[str]) -> None:
     code, text, errors = call(*action)
     assert code == 2 and text == "" and "usage" in errors
+
+
+@pytest.mark.parametrize("seconds", ["x", "0", "nan", "inf"])
+def test_a_time_that_is_none_is_told_what_one_is(call: Call, seconds: str) -> None:
+    code, _, errors = call("fetch", "set5", "--timeout", seconds)
+    assert code == 2
+    assert f"--timeout: {seconds}: must be a number of seconds greater than 0\n" in errors
 
 
 def test_a_fault_is_one_line_and_1_and_the_others_are_fetched(
@@ -184,15 +196,11 @@ def dataclass_with(known: object, address: str) -> object:
     return dataclasses.replace(known, address=address)  # type: ignore[type-var]
 
 
-def test_a_bar_with_the_time_left_on_a_terminal(files: FileServer, tmp_path: Path) -> None:
+def on_terminal(tmp_path: Path, *arguments: str) -> str:
+    """What `srexp data ARGUMENTS`, which succeeds, writes on a terminal; without its codes."""
     pty = pytest.importorskip("pty")
-    content = zipped(pictures(tmp_path / "made", 109))
-    files.files["/m.zip"] = Served(content, bytes_per_s=len(content) // 2)
     master, slave = pty.openpty()
-    command = [
-        sys.executable, "-m", "srexp", "data", "fetch", "manga109",
-        "--from", f"{files.address}/m.zip", "--data-dir", str(tmp_path / "data"),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "srexp", "data", *arguments]
     environment = command_environment(tmp_path, COLUMNS="100", TERM="xterm", NO_PROXY="*")
     text = ""
     with subprocess.Popen(
@@ -206,7 +214,16 @@ def test_a_bar_with_the_time_left_on_a_terminal(files: FileServer, tmp_path: Pat
             pass
         assert process.wait(timeout=60) == 0
     os.close(master)
-    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text)
+    return re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text)
+
+
+def test_a_bar_with_the_time_left_on_a_terminal(files: FileServer, tmp_path: Path) -> None:
+    content = zipped(pictures(tmp_path / "made", 109))
+    files.files["/m.zip"] = Served(content, bytes_per_s=len(content) // 2)
+    text = on_terminal(
+        tmp_path, "fetch", "manga109", "--from", f"{files.address}/m.zip",
+        "--data-dir", str(tmp_path / "data"),
+    )  # fmt: skip
     assert re.search(r"manga109 .* \d+\.\d/\d+\.\d kB .*B/s left 0:00:0[1-9]", text)
     assert "manga109: is here now" in text
 
@@ -233,6 +250,30 @@ def test_check_for_programs(call: Call, tmp_path: Path) -> None:
     first, second = json.loads(text)
     assert code == 1 and (first["images"], second["images"]) == (3, 2)
     assert first["faults"][0]["what"] == "overlap" and first["faults"][0]["files"] == ["002.png"]
+
+
+def test_check_counts_pictures_on_a_terminal_alone(call: Call, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "a", 7)
+    text = on_terminal(tmp_path, "check", str(folder))
+    assert re.search(r"check .* 7/7 pictures left 0:00:00", text) and f"{folder}: 7 images" in text
+    assert json.loads(on_terminal(tmp_path, "check", str(folder), "--json"))[0]["images"] == 7
+    assert "left" not in call("check", "a")[1]
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["check", "a", "--json"]])
+def test_a_reader_that_leaves_ends_nothing_with_a_traceback(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    pictures(tmp_path / "a", 3)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "srexp", "data", *arguments],
+        cwd=tmp_path, env=command_environment(tmp_path), stdout=writer, stderr=subprocess.PIPE,
+        text=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # preview

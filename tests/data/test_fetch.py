@@ -202,7 +202,7 @@ def test_images_that_differ_are_missing(files: FileServer, tmp_path: Path) -> No
     files.files["/x"] = Served(zipped(members))
     with pytest.raises(FetchError, match=r"4 pictures hold 3 .*missing: img_1\.png\)"):
         get(known(published=True), tmp_path, files, "/x")
-    assert set(everything(tmp_path)) == {".fetch/four.lock"}  # the archive is of no use
+    assert list(tmp_path.iterdir()) == []  # the archive is of no use
 
 
 def test_two_equal_images_are_two(files: FileServer, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_archives_that_mean_harm_are_not_unpacked(
     data = tmp_path / "a" / "b" / "data"
     with pytest.raises(FetchError, match=words):
         get(known(published=published), data, files, "/x")
-    assert set(everything(tmp_path)) == {"a/b/data/.fetch/four.lock"}
+    assert everything(tmp_path) == {} and not list(data.iterdir())
     assert not list(tmp_path.rglob("evil*")) and not Path("/tmp/evil.png").exists()
 
 
@@ -361,10 +361,35 @@ def test_broken_archives_are_not_kept(files: FileServer, tmp_path: Path, case: s
     files.files["/x"] = Served(archive)
     with pytest.raises(FetchError, match=words):
         get(known(published=False), tmp_path, files, "/x")
-    assert set(everything(tmp_path)) == {".fetch/four.lock"}
+    assert list(tmp_path.iterdir()) == []
     files.files["/x"] = Served(zipped(folder_of("HR/")))
     get(known(published=False), tmp_path, files, "/x")
     assert everything(tmp_path) == WHOLE
+
+
+@pytest.mark.parametrize("name", ["/gone.zip", "/gone/"])
+def test_where_nothing_was_fetched_nothing_is_left(
+    files: FileServer, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(FetchError, match="404"):
+        get(known(published=True), tmp_path, files, name)
+    assert list(tmp_path.iterdir()) == []
+    files.files["/cut.zip"] = Served(b"x" * 1000, cuts=[0] * 5)
+    with pytest.raises(FetchError, match="5 attempts"):
+        get(known(published=True), tmp_path, files, "/cut.zip")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OptionError, match="neither an address"):
+        fetch(known(published=True), tmp_path / "data", address=str(tmp_path / "gone.zip"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pattern_that_would_not_be_used_is_refused(files: FileServer, tmp_path: Path) -> None:
+    files.files["/x"] = Served(zipped(folder_of("HR/")))
+    serve_files(files)
+    for name in ("/x", "/"):
+        with pytest.raises(OptionError, match=r"--pick HR/\*: has no use for four"):
+            get(known(published=True), tmp_path, files, name, "HR/*")
+    assert files.asked == [] and list(tmp_path.iterdir()) == []
 
 
 def test_an_archive_that_is_cut_off_continues_in_the_next_call(
@@ -417,6 +442,23 @@ def test_two_processes_do_not_fetch_the_same(files: FileServer, tmp_path: Path) 
     ):
         get(known(published=True), tmp_path, files, "/")
     get(known(published=True), tmp_path, files, "/")
+
+
+def test_what_another_process_has_just_fetched_is_taken_as_it_is(
+    files: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_files(files)
+
+    class Late(Lock):
+        def acquire(self, *, wait: bool = False) -> bool:
+            monkeypatch.setattr("srexp.data.fetch.Lock", Lock)
+            get(known(published=True), tmp_path, files, "/")
+            files.asked.clear()
+            return super().acquire(wait=wait)
+
+    monkeypatch.setattr("srexp.data.fetch.Lock", Late)
+    assert get(known(published=True), tmp_path, files, "/").was_here
+    assert files.asked == [] and everything(tmp_path) == WHOLE
 
 
 def test_a_set_without_an_address_says_how_to_get_it(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from srexp.data.inspection import Finding, Inspected, inspect
 from srexp.data.sets import DataError
 from srexp.data.sources import read_photos
+from srexp.images.io import read_image
 
 PHOTOS = read_photos("photos", ["astronaut", "chelsea", "coffee", "flower", "motorcycle_left"])
 
@@ -98,6 +101,36 @@ def test_a_folder_that_is_none_is_bad_input(tmp_path: Path) -> None:
         one(tmp_path / "gone")
     with pytest.raises(DataError, match="file: is a file"):
         one(tmp_path / "file")
+
+
+def test_few_pictures_are_read_at_once_and_large_ones_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    sides = [10, 10, 10, 10, 10, 10, 30, 30, 40, 10, 10, 30, 10, 10, 10, 10]
+    for index, side in enumerate(sides):
+        Image.new("L", (side, side), index).save(folder / f"{index:02}.png")
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("srexp.data.inspection._LARGE", 800)
+    changing, reading, seen = threading.Lock(), [], []
+
+    def slowly(path: Path) -> tuple[np.ndarray, str | None]:
+        side = sides[int(path.stem)]
+        with changing:
+            reading.append(side)
+            seen.append(sorted(reading))
+        time.sleep(0.02)
+        with changing:
+            reading.remove(side)
+        return read_image(path)
+
+    monkeypatch.setattr("srexp.data.inspection.read_image", slowly)
+    told: list[tuple[int, int]] = []
+    (inspected,) = inspect([folder], tmp_path, progress=lambda *now: told.append(now))
+    assert len(inspected.pictures) == 16 and told == [(done, 16) for done in range(1, 17)]
+    assert max(sum(side == 10 for side in at_once) for at_once in seen) == 4
+    assert max(sum(side > 10 for side in at_once) for at_once in seen) == 1
 
 
 def test_training_images_in_a_test_folder_are_found_by_pixels(tmp_path: Path) -> None:
