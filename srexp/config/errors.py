@@ -49,7 +49,8 @@ def broken_yaml(error: YAMLError) -> str:
 def _grammar(text: str, known: list[str]) -> str | None:
     """What cannot be read as an override at all."""
     if match := re.search(r"Error parsing override '(.*)'\s+missing EQUAL", text, re.DOTALL):
-        return f"{match[1]}: must be KEY=VALUE or GROUP=OPTION (a run is named by run={match[1]})"
+        run = f" (a run: run={match[1]})" if re.match(r"20\d\d-|latest", match[1]) else ""
+        return f"{match[1]}: must be KEY=VALUE or GROUP=OPTION{run}"
     if match := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
         key, values = match[1], match[2]
         return f"{key}={values}: several values are a list, {key}=[{values}], or a sweep, with -m"

@@ -36,6 +36,7 @@ def trained(trained, migrated, tmp_path_factory):
         "uri": f"sqlite:///{output}/mlflow.db",
         "artifact_root": f"{output}/mlartifacts",
         "run_id": None,
+        "tags": {**info["mlflow"]["tags"], "srexp.folder": str(copy.run)},
     }
     (copy.run / "run.json").write_text(json.dumps(info))
     return copy
@@ -181,8 +182,8 @@ def test_everything_asked_for_at_once(trained, command, tmp_path) -> None:
     assert [float(row["psnr"]) for row in rows] != alone
 
     again = command(
-        tmp_path, "evaluate", f"sr_dir={tmp_path}/sr/deconv+", "method=theirs", "json=true",
-        "protocol=[rgb,y_paper]",
+        tmp_path, "evaluate", f"sr_dir={tmp_path}/sr/{trained.run.name}+", "method=theirs",
+        "json=true", "protocol=[rgb,y_paper]",
     )  # fmt: skip
     assert again.code == 0, again.stderr
     for found, before in zip(json.loads(again.stdout), (colour, luma), strict=True):

@@ -62,7 +62,10 @@ def test_a_typo_is_answered_with_the_nearest_name(
 @pytest.mark.parametrize(
     ("override", "wanted"),
     [
-        ("model.depth", "'model.depth'"), ("model.depth=[1", "[1"), ("model.depth=3=", "=3="),
+        ("model.depth", "model.depth: must be KEY=VALUE"), ("latest", "(a run: run=latest)"),
+        ("benchmark=set5,set14", "are a list, benchmark=[set5,set14], or a sweep"),
+        ('seed=1, "m" é', "wants quotes of its own"), ("model.depth=[1", "[1"),
+        ("model.depth=3=", "=3="),
         ("~foo", "'foo' does not exist"), ("+model.depth=3", "already at 'model.depth'"),
     ],
 )  # fmt: skip

@@ -98,8 +98,8 @@ def test_more_than_8_bits_are_refused(tmp_path):
         levels = np.full((20, 22), 1234, np.uint16)
         Image.fromarray(levels).save(tmp_path / f"{name}.png")
     task = _task()
-    with pytest.raises(DataError, match=r"a\.png: has more than 8 bits"):
-        SavedImages.find(tmp_path, task)(task.cases[0])
+    with pytest.raises(DataError, match=r"more than 8 bits a channel: a\.png, b\.png; save 8"):
+        SavedImages.find(tmp_path, task)
 
 
 def test_missing_files_are_named(tmp_path):
