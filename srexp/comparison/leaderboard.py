@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from srexp.comparison.index import Entry
 from srexp.comparison.results import TaskKey, read_run
-from srexp.comparison.summary import Summary, summarize
+from srexp.comparison.summary import Summary, cost_of, summarize
 from srexp.comparison.tasks import VALIDATION, check_known
 from srexp.tracking.record import RunError
 
@@ -174,13 +174,13 @@ def _without(entry: Entry, summary: Summary, left_out: frozenset[str]) -> Summar
 
 def _row(entry: Entry, summary: Summary) -> Row:
     info = entry.run.info
-    cost = info.get("cost") or {}
+    cost = cost_of(info)
     seconds = (info.get("progress") or {}).get("seconds", math.nan)
     return Row(
         entry.run.id,
         info.get("title") or "",
         summary,
-        cost.get("parameters", math.nan),
-        cost.get("multiply_adds", math.nan),
+        cost.parameters if cost else math.nan,
+        cost.multiply_adds if cost else math.nan,
         seconds / 60,
     )
