@@ -102,7 +102,8 @@ class Protocol(Options, group="protocol", name="protocol"):
         """Score a result.
 
         Args:
-            sr: `[H, W, C]`; it and `hr` are rounded to 8 bits and cropped here.
+            sr: `[H, W, C]`; it and `hr` are made what is compared here: levels of 8 bits, as
+                `rounding` says, or left between them where it is `none`; then cropped.
             hr: The same shape.
             scale: Decides the crop where `border` is None.
             metrics: What is wanted beside PSNR and SSIM.

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from srexp.options import flatten
+from srexp.options import OptionError, flatten
 from srexp.tracking.record import RunFolder
 
 # What says nothing about a run beside the others.
@@ -25,7 +25,11 @@ def difference(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         return {}
     from srexp.config.settings import with_additions
 
-    ours, default = flatten(with_additions(config)), defaults()
+    try:
+        config = with_additions(config)
+    except OptionError:
+        pass  # of a package that is not here: as it was written
+    ours, default = flatten(config), defaults()
     return {
         key: (value, default.get(key, ABSENT))
         for key, value in sorted(ours.items())

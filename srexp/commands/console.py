@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 
 from rich.console import Console
 from rich.text import Text
 
+from srexp.commands import pipe
 from srexp.comparison.grid import Grid, to_rich, to_text
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Whoever read has gone (`| head -1`): go on in silence, what is trained is kept."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pipe.drop()
 
 
 def make_console(*, stderr: bool = False) -> Console:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 import time
@@ -12,10 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from srexp.commands import pipe
 from srexp.commands.about_run import commands, difference, mlflow_link, text
 from srexp.commands.arguments import RUN, add_output_dir, make_parser
 from srexp.commands.exit import fail
-from srexp.comparison.index import folder_size, indexed
+from srexp.comparison.index import folder_size, indexed, planned_steps
+from srexp.evaluation.document import strict_json
 from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
 
 
@@ -132,7 +133,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 def _show(given: argparse.Namespace) -> None:
     run = find_run(given.wanted, given.output_dir)
     about = {
-        **_summary(run, _config(run).get("trainer", {}).get("steps"), folder_size(run.folder)),
+        **_summary(run, planned_steps(_config(run)), folder_size(run.folder)),
         "failure": run.info.get("failure") or None,
         "seconds": run.info.get("progress", {}).get("seconds"),
         "gains": run.info.get("gains") or {},
@@ -253,13 +254,4 @@ def _age(created: float | None) -> str:
 
 
 def _print_json(value: Any) -> None:
-    """Strictly JSON: a number that is none becomes null."""
-
-    def strict(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {key: strict(below) for key, below in item.items()}
-        if isinstance(item, (list, tuple)):
-            return [strict(below) for below in item]
-        return None if isinstance(item, float) and not math.isfinite(item) else item
-
-    print(json.dumps(strict(value), indent=2, allow_nan=False))
+    pipe.write(json.dumps(strict_json(value), indent=2, allow_nan=False) + "\n")

@@ -174,8 +174,19 @@ def _new_run(
         identity=identity,
         init_from=source.id if source else None,
         title=job.name if job else None,
+        typed=_typed(),
         sweep=job.sweep if job else None,
     )
+
+
+def _typed() -> str:
+    """What tells the run from the default, as it was typed; empty where nothing composed it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return ""
+    given = HydraConfig.get().overrides.task
+    return " ".join(o for o in given if not o.startswith(("paths.", "tracking")))[:200]
 
 
 def _complete(run: RunFolder, experiment: Experiment) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from srexp.evaluation.numbers import NONE as NONE
+from srexp.evaluation.numbers import number as number
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-NONE = "-"
 _FOLDED = 4  # the least that a folded column needs
 
 
@@ -93,8 +94,3 @@ def to_markdown(grid: Grid) -> list[str]:
 def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
     return re.sub(r"([\\`*|<>])", r"\\\1", text)
-
-
-def number(value: float, digits: int, sign: str = "") -> str:
-    """With so many decimals; `-` for NaN."""
-    return NONE if math.isnan(value) else f"{value:{sign}.{digits}f}"

@@ -1,8 +1,11 @@
 """All runs under an output folder and what they scored, without reading every file each time.
 
 `.index.jsonl` in the output folder keeps what was read from each run folder, with the size, time
-and number (inode) of the files it came from. It holds nothing of its own: where a file has changed
-its run is read again, and an index that is missing, damaged or of another srexp is made anew.
+and number (inode) of the files it came from. It holds nothing of its own: where one of them has
+changed its run is read again, and an index that is missing, damaged or of another srexp is made
+anew. How large a run is depends on files that are not looked at one by one; that is measured again
+where the time of the run folder or of a folder directly in it has changed: where something was
+added, removed or replaced there. What changes deeper, or within a file, is not seen so.
 It is replaced as a whole, so several processes at once need no lock; where the folder may not be
 written, there is none.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 NAME = ".index.jsonl"
 # Another number wherever what stands in a line, or how it is computed, changes.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Entry:
     Attributes:
         run: Its folder.
         steps: That it is to be trained for; None if its configuration cannot be read.
-        bytes: Of all its files.
+        bytes: Of all its files, as of the last change that the module says is seen.
         scores: `Summary.to_json` of each task that it was scored on.
         faults: Tables that were passed over, and why.
     """
@@ -81,7 +85,7 @@ def indexed(output_dir: Path, *, scores: bool = False, sizes: bool = False) -> l
             continue
         missing = {
             **(_scores(run, files) if scores and "scores" not in record else {}),
-            **(_sizes(run) if sizes and "bytes" not in record else {}),
+            **(_sizes(run, record) if sizes else {}),
         }
         if missing or not line or record is not kept[folder.name][1]:
             record |= missing
@@ -92,6 +96,14 @@ def indexed(output_dir: Path, *, scores: bool = False, sizes: bool = False) -> l
     if lines != {name: line for name, (line, _) in kept.items()}:
         _write(output_dir, list(lines.values()))
     return sorted(entries, key=lambda entry: entry.run.info.get("created", 0))
+
+
+def planned_steps(config: Mapping[str, Any]) -> int | None:
+    """How many a configuration asks for; None where it is damaged."""
+    try:
+        return int(config["trainer"]["steps"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def folder_size(folder: Path | str) -> int:
@@ -144,12 +156,28 @@ def _scores(run: RunFolder, files: list[Path]) -> dict[str, Any]:
     return {"scores": scores, "faults": results.faults}
 
 
-def _sizes(run: RunFolder) -> dict[str, Any]:
+def _sizes(run: RunFolder, record: dict[str, Any]) -> dict[str, Any]:
+    """What is missing or no longer holds; nothing where a record is good."""
+    times = _folder_times(run.folder)  # before the size: what changes meanwhile is seen next time
+    if record.get("folder_times") == times:
+        return {}
     try:
-        steps = run.config["trainer"]["steps"]
-    except (RunError, KeyError, TypeError):  # of a newer srexp, or damaged
+        steps = planned_steps(run.config)
+    except RunError:  # of a newer srexp, or damaged
         steps = None
-    return {"steps": steps, "bytes": folder_size(run.folder)}
+    return {"steps": steps, "bytes": folder_size(run.folder), "folder_times": times}
+
+
+def _folder_times(folder: Path) -> list[int]:
+    """When something was last added to or removed from a folder, and those directly in it."""
+    try:
+        with os.scandir(folder) as inside:
+            below = [
+                item.stat().st_mtime_ns for item in inside if item.is_dir(follow_symlinks=False)
+            ]
+        return [os.stat(folder).st_mtime_ns, *sorted(below)]
+    except OSError:
+        return []  # being removed
 
 
 def _entry(run: RunFolder, record: dict[str, Any]) -> Entry:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from srexp.comparison.index import Entry
 from srexp.comparison.results import TaskKey, is_ensemble, read_run
-from srexp.comparison.summary import Summary, summarize
+from srexp.comparison.summary import Summary, cost_of, summarize
 from srexp.comparison.tasks import VALIDATION, check_known
 from srexp.tracking.record import RunError
 
@@ -19,7 +19,7 @@ class Row:
 
     Attributes:
         run: Its id.
-        title: What sets it apart in its sweep; may be empty.
+        title: What sets it apart in its sweep, or what was typed; may be empty.
         summary: Its scores.
         parameters: Trained ones.
         multiply_adds: For an SR image of 1280x720.
@@ -174,14 +174,14 @@ def _without(entry: Entry, summary: Summary, left_out: frozenset[str]) -> Summar
 
 def _row(entry: Entry, summary: Summary) -> Row:
     info = entry.run.info
-    cost = info.get("cost") or {}
-    ensemble = is_ensemble(summary.method, summary.weights)
+    cost = cost_of(info)
+    times = 8 if is_ensemble(summary.method, summary.weights) else 1
     seconds = (info.get("progress") or {}).get("seconds", math.nan)
     return Row(
         entry.run.id,
-        info.get("title") or "",
+        info.get("title") or info.get("typed") or "",
         summary,
-        cost.get("parameters", math.nan),
-        cost.get("multiply_adds", math.nan) * (8 if ensemble else 1),
+        cost.parameters if cost else math.nan,
+        cost.multiply_adds * times if cost else math.nan,
         seconds / 60,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from srexp.comparison.leaderboard import Board, Row, pareto
 from srexp.comparison.ranking import amount
+from srexp.pages.plots import plain
 from srexp.tracking.record import RunError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _draw_board(board: Board, row: Sequence[Axes]) -> None:
         axes.set_xlabel(name, fontsize=11)
         axes.set_ylabel("gain over bicubic, PSNR in dB", fontsize=11)
     text = board.label + (f"; {missing} runs of unknown cost are not drawn" if missing else "")
-    row[0].set_title(_plain(text), loc="left", fontsize=10)
+    row[0].set_title(plain(text), loc="left", fontsize=10)
 
 
 def _draw(axes: Axes, rows: Sequence[Row], cost: Callable[[Row], float]) -> None:
@@ -126,12 +127,7 @@ def _name(axes: Axes, front: Sequence[Row], cost: Callable[[Row], float]) -> Non
             continue
         taken.append(x)
         # Above and to the left of the front there are no runs.
-        name = axes.annotate(_plain(row.title or row.run), point, (-5 if x > 0.5 else 5, 7),
+        name = axes.annotate(plain(row.title or row.run), point, (-5 if x > 0.5 else 5, 7),
                              textcoords="offset points", ha="right" if x > 0.5 else "left",
                              fontsize=8, color=_INK, bbox=_BEHIND)  # fmt: skip
         name.set_in_layout(False)
-
-
-def _plain(text: str) -> str:
-    """Text with no mathematics in it."""
-    return text.replace("$", r"\$")

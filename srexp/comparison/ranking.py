@@ -9,13 +9,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from srexp.comparison.grid import NONE, Grid, escape_markdown, number
+from srexp.comparison.grid import Grid, escape_markdown
 from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.leaderboard import Board, Row
 from srexp.comparison.results import is_special, weights_kind
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.cost import HEIGHT, WIDTH
 from srexp.evaluation.document import strict_json
+from srexp.evaluation.numbers import NONE, number
 from srexp.evaluation.statistics import CONFIDENCE, Interval
 
 _FORMAT = 1

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from srexp.comparison.index import planned_steps
 from srexp.comparison.pictures import PAGE_BYTES, fitting, slider
 from srexp.comparison.results import Evaluation, ImageScores, TaskKey, read_evaluation, read_run
-from srexp.evaluation.cost import Cost
+from srexp.comparison.summary import cost_of
+from srexp.evaluation.numbers import number
 from srexp.evaluation.samples import Sample, kept_samples
 from srexp.evaluation.statistics import Interval, t_interval
-from srexp.evaluation.tables import number
 from srexp.files import write_atomically
 from srexp.pages import plots
 from srexp.pages.page import render
@@ -124,11 +125,6 @@ def _gain(row: ImageScores) -> float:
     return row.psnr - row.psnr_bicubic
 
 
-def _counted(evaluation: Evaluation) -> list[ImageScores]:
-    """The rows that enter means, as `scoring.Report` has it."""
-    return [r for r in evaluation.rows if math.isfinite(r.psnr) and math.isfinite(r.psnr_bicubic)]
-
-
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
@@ -138,11 +134,11 @@ def _headline(evaluations: Sequence[Evaluation]) -> dict[str, str] | None:
     if not evaluations:
         return None
     first = evaluations[0]
-    gains = [_gain(row) for row in _counted(first)]
+    gains = [_gain(row) for row in first.rows if row.finite]
     interval = t_interval(gains)
     better = sum(gain > 0 for gain in gains)
     return {
-        "gain": f"{number(interval.mean, 2, sign=True)} dB",
+        "gain": f"{number(interval.mean, 2, '+')} dB",
         "task": first.task.name,
         "interval": _interval(interval),
         "better": f"better on {better} of {len(gains)} images",
@@ -158,10 +154,10 @@ def _interval(interval: Interval) -> str:
 
 
 def _result(evaluation: Evaluation, folder: Path) -> dict[str, Any]:
-    rows = _counted(evaluation)
+    rows = [row for row in evaluation.rows if row.finite]
     interval = t_interval([_gain(row) for row in rows])
     further = list(dict.fromkeys(name for row in evaluation.rows for name in row.more))
-    left_out = [row.image for row in evaluation.rows if row not in rows]
+    left_out = [row.image for row in evaluation.rows if not row.finite]
     return {
         "id": _identifier(evaluation.task),
         "name": evaluation.task.name,
@@ -199,7 +195,7 @@ _COLUMNS = (
 def _cells(values: Sequence[float]) -> list[str]:
     digits = [2, 2, 2, *[4] * (len(values) - 3)]
     return [
-        number(value, digits[i], sign=i == 2) if not math.isinf(value) else "∞"
+        number(value, digits[i], "+" if i == 2 else "").replace("inf", "∞")
         for i, value in enumerate(values)
     ]
 
@@ -276,7 +272,7 @@ def _facts(run: RunFolder, about: About) -> Iterator[tuple[str, str]]:
     info = run.info
     progress = info.get("progress", {})
     config = _config(run)
-    steps = config.get("trainer", {}).get("steps", "?")
+    steps = planned_steps(config) or "?"
     seconds = progress.get("seconds")
     trained = f", trained for {duration(seconds)}" if seconds is not None else ""
     ended = info.get("ended")
@@ -286,10 +282,12 @@ def _facts(run: RunFolder, about: About) -> Iterator[tuple[str, str]]:
         yield "failure", info["failure"]
     if info.get("created"):
         yield "begun", clock(info["created"])
-    if config:
+    try:
         yield "trained on", f"{config['data']['name']}, seed {config['seed']}, {config['color']}"
-    model = [config["model"]["name"]] if config else []
-    if cost := _cost(info):
+        model = [str(config["model"]["name"])]
+    except (KeyError, TypeError):  # damaged
+        model = []
+    if cost := cost_of(info):
         model.append(str(cost))
     yield "model", ", ".join(model)
     for name in ("sweep", "init_from"):
@@ -297,17 +295,6 @@ def _facts(run: RunFolder, about: About) -> Iterator[tuple[str, str]]:
             yield name, info[name]
     if about.mlflow:
         yield "MLflow", about.mlflow
-
-
-def _cost(info: Mapping[str, Any]) -> Cost | None:
-    """Of the network; a run of an older srexp has it in what MLflow was to show, if that."""
-    cost = info.get("cost") or {}
-    tags = (info.get("mlflow") or {}).get("tags", {})
-    parameters = cost.get("parameters", tags.get("srexp.parameters"))
-    multiply_adds = cost.get("multiply_adds", tags.get("srexp.multiply_adds_1280x720"))
-    if parameters is None or multiply_adds is None:
-        return None
-    return Cost(int(parameters), int(multiply_adds))
 
 
 def _config(run: RunFolder) -> dict[str, Any]:
@@ -322,7 +309,7 @@ def _environment(folder: Path) -> Iterator[tuple[str, str]]:
         content = json.loads((folder / "environment.json").read_text())
     except (OSError, ValueError):
         return
-    for name, value in content.items():
+    for name, value in content.items() if isinstance(content, dict) else ():
         if isinstance(value, dict):
             text = ", ".join(f"{key} {item}" for key, item in value.items())
         elif isinstance(value, list):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from srexp.comparison.results import Evaluation, TaskKey
+from srexp.evaluation.cost import Cost
 from srexp.evaluation.statistics import Interval, t_interval
 
 
@@ -104,6 +105,20 @@ def find_timing(evaluation: Evaluation, files: Sequence[Path]) -> Timing | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not whole, or of an srexp that measured nothing
     return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def cost_of(info: Mapping[str, Any]) -> Cost | None:
+    """What a run's network costs, from its `run.json`; None where that does not say.
+
+    A run of an older srexp has it among the tags that MLflow was to show, if at all.
+    """
+    cost = info.get("cost") or {}
+    tags = (info.get("mlflow") or {}).get("tags") or {}
+    parameters = cost.get("parameters", tags.get("srexp.parameters"))
+    multiply_adds = cost.get("multiply_adds", tags.get("srexp.multiply_adds_1280x720"))
+    if parameters is None or multiply_adds is None:
+        return None
+    return Cost(int(parameters), int(multiply_adds))
 
 
 def to_json(summary: Summary) -> dict[str, Any]:

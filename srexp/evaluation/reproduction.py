@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from srexp.evaluation.alternatives import Alternative, Explanation
+from srexp.evaluation.numbers import number
 from srexp.evaluation.published import Measured
-from srexp.evaluation.tables import number
 
 _FORMAT = 1
 
@@ -49,10 +49,10 @@ def _cells(m: Measured) -> list[str]:
         row.method,
         number(m.psnr, 4),
         f"{row.psnr:.2f}",
-        number(m.psnr_difference, 4, sign=True),
+        number(m.psnr_difference, 4, "+"),
         number(m.ssim, 4),
         "-" if row.ssim is None else f"{row.ssim:.4f}",
-        number(m.ssim_difference, 5, sign=True),
+        number(m.ssim_difference, 5, "+"),
         verdict(m),
         m.task.digest,
     ]

@@ -145,17 +145,24 @@ def kept_samples(folder: Path) -> list[Sample]:
     except (OSError, ValueError):
         return []
     found = []
-    for about in index:
+    for about in index if isinstance(index, list) else ():
         try:
             found.append(_read(folder / "samples", about))
-        except (ImageFileError, OSError, TypeError, KeyError):
+        except (ImageFileError, OSError, TypeError, KeyError, ValueError):
             continue
     return found
 
 
 def _read(kept: Path, about: dict[str, Any]) -> Sample:
+    about = dict(about)
     stem = about.pop("files")
     pictures = {name: to_uint8(read_image(kept / f"{stem}_{name}.png")[0]) for name in _PICTURES}
-    scores = {name: Score(*about[name]) for name in _SCORES}
-    squares = {name: tuple(about[name]) for name in ("crop", "size")}
+    scores = {name: _score(*about[name]) for name in _SCORES}
+    left, top, width, height = map(int, about["crop"])
+    columns, rows = map(int, about["size"])
+    squares = {"crop": (left, top, width, height), "size": (columns, rows)}
     return Sample(**{**about, **squares, **scores, **pictures})
+
+
+def _score(psnr: Any, ssim: Any, *further: Any) -> Score:
+    return Score(float(psnr), float(ssim), *further)

@@ -10,19 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from srexp.evaluation.cost import Cost
+from srexp.evaluation.numbers import number
 from srexp.evaluation.scoring import ImageResult, Report, Score, Task
 
 _CSV_COLUMNS = (
     "set", "scale", "degradation", "protocol", "digest", "method", "weights", "image",
     "psnr", "ssim", "psnr_bicubic", "ssim_bicubic", "psnr_gain",
 )  # fmt: skip
-
-
-def number(value: float, digits: int, *, sign: bool = False) -> str:
-    """A figure for a table; `inf` and `-` where there is none."""
-    if math.isnan(value):
-        return "-"
-    return f"{value:{'+' if sign else ''}.{digits}f}"
 
 
 def headline(report: Report) -> str:
@@ -54,7 +48,7 @@ def table(report: Report) -> Table:
     drawn.add_column("image", footer="mean")
     drawn.add_column("PSNR bicubic", footer=number(psnr_b, 2), justify="right")
     drawn.add_column(Text(f"PSNR {method}"), footer=number(psnr, 2), justify="right")
-    drawn.add_column("gain dB", footer=number(psnr - psnr_b, 2, sign=True), justify="right")
+    drawn.add_column("gain dB", footer=number(psnr - psnr_b, 2, "+"), justify="right")
     drawn.add_column("SSIM bicubic", footer=number(ssim_b, 4), justify="right")
     drawn.add_column(Text(f"SSIM {method}"), footer=number(ssim, 4), justify="right")
     metrics = report.task.metrics
@@ -67,7 +61,7 @@ def table(report: Report) -> Table:
             Text(row.image),
             number(row.bicubic.psnr, 2),
             number(row.score.psnr, 2),
-            number(row.gain, 2, sign=True),
+            number(row.gain, 2, "+"),
             number(row.bicubic.ssim, 4),
             number(row.score.ssim, 4),
             *(

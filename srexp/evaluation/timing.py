@@ -1,4 +1,4 @@
-"""How long an upscaler takes, and what memory."""
+"""How long an upscaler takes, and what memory of the host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Timing:
     ms_per_megapixel: Of output: the medians of all images over all their pixels.
     repeats: How often each image was timed, after a warm-up.
     images: How many.
-    peak_memory: Of this process so far, its largest resident set in bytes; None where unknown.
+    peak_memory: The largest resident set of this process so far, in bytes: of the host, not of a
+        GPU, and with all that the process did before; None where unknown.
     device: What it ran on, in words.
     """
 
@@ -34,7 +35,9 @@ class Timing:
 
     def __str__(self) -> str:
         memory = (
-            "" if self.peak_memory is None else f", peak memory {self.peak_memory / 1e6:.0f} MB"
+            ""
+            if self.peak_memory is None
+            else f", peak host memory of the process so far {self.peak_memory / 1e6:.0f} MB"
         )
         return (
             f"{self.ms_per_megapixel:.4g} ms per megapixel of output (median of {self.repeats} "

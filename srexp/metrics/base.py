@@ -44,8 +44,10 @@ class Metric(Options, group="metric"):
         """
 
     def __call__(self, image: np.ndarray, reference: np.ndarray) -> float:
-        """Judge `image` by `reference`: uint8 `[H, W, C]`, cropped, as the protocol compares them.
+        """Judge `image` by `reference`: `[H, W, C]`, cropped, as the protocol compares them.
 
+        They are uint8; float64 in the same levels 0..255, neither rounded nor clipped, under
+        protocols with `rounding: none`.
         C is 1 under protocols that compare luma. Neither may be changed; several threads may call.
         """
         raise NotImplementedError

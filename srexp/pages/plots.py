@@ -81,16 +81,18 @@ def curves(
     for line, colour in zip(lines, _colours(len(lines)), strict=True):
         x, y = _thin(np.asarray(line.x, float), np.asarray(line.y, float))
         dots = "o" if len(x) <= 40 else ""
-        axes.plot(x, y, color=colour, marker=dots, markersize=3.5, linewidth=1.6, label=line.name)
+        axes.plot(
+            x, y, color=colour, marker=dots, markersize=3.5, linewidth=1.6, label=plain(line.name)
+        )
     if log:
         axes.set_yscale("log")
     if zero:
-        axes.axhline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=zero)
+        axes.axhline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)), label=plain(zero))
     if mark is not None:
-        axes.axvline(mark[0], color=INK, linewidth=1, linestyle=":", label=mark[1])
+        axes.axvline(mark[0], color=INK, linewidth=1, linestyle=":", label=plain(mark[1]))
     if len(axes.get_lines()) > 1:
         figure.legend(loc="outside upper left", ncols=2, **_LEGEND)
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=plain(xlabel), ylabel=plain(ylabel))
     axes.grid(axis="y", color=INK, alpha=0.15, linewidth=0.8)
     return _svg(figure)
 
@@ -112,11 +114,16 @@ def forest(lines: Sequence[Interval], *, xlabel: str) -> str:
         axes.plot([line.low, line.high], [row, row], color=colour, linewidth=2.5)
         axes.plot([line.mean], [row], color=colour, marker="o", markersize=6)
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_yticks(range(len(lines)), [_narrow(line.name) for line in lines])
+    axes.set_yticks(range(len(lines)), [plain(_narrow(line.name)) for line in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.set_xlabel(xlabel)
+    axes.set_xlabel(plain(xlabel))
     axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.8)
     return _svg(figure)
+
+
+def plain(text: str) -> str:
+    """Text for matplotlib, which takes what stands between two `$` for mathematics."""
+    return text.replace("$", r"\$")
 
 
 def _narrow(name: str) -> str:

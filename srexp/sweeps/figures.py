@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srexp.pages.plots import plain
 from srexp.sweeps.results import JobResult
 from srexp.sweeps.summary import (
     Combination,
@@ -176,7 +177,7 @@ def _seeds(combination: Combination) -> list[float]:
 def _plain(text: str, length: int = 28) -> str:
     """A value for an axis: short, and no mathematics in it."""
     short = text if len(text) <= length else f"{text[: length - 1]}…"
-    return (short or "–").replace("$", r"\$")
+    return plain(short or "–")
 
 
 def _zero_line(axes: Axes, ends: tuple[float, float], line: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from srexp.evaluation.tables import number
+from srexp.evaluation.numbers import number
 from srexp.pages.page import data_uri, render
 from srexp.pages.times import duration
 from srexp.sweeps import summary
@@ -122,7 +122,7 @@ def _effects(jobs: Sequence[JobResult], short: dict[str, str]) -> list[dict[str,
         {
             "key": short[effect.key],
             "value": effect.value,
-            "gain": number(effect.gain, 3, sign=True),
+            "gain": number(effect.gain, 3, "+"),
             "combinations": effect.combinations,
         }
         for effect in summary.main_effects(jobs)
@@ -135,7 +135,7 @@ def _job(job: JobResult, runs: str) -> dict[str, Any]:
         "name": job.name,
         "state": job.state,
         "bad": job.state == "failed",
-        "gain": _figure(job.gain, 3, sign=True),
+        "gain": _figure(job.gain, 3, "+"),
         "psnr": _figure(job.psnr, 2),
         "seconds": _duration(job.seconds),
         "run": job.run,
@@ -144,8 +144,8 @@ def _job(job: JobResult, runs: str) -> dict[str, Any]:
     }
 
 
-def _figure(value: float | None, digits: int, *, sign: bool = False) -> str:
-    return summary.NOTHING if value is None else number(value, digits, sign=sign)
+def _figure(value: float | None, digits: int, sign: str = "") -> str:
+    return summary.NOTHING if value is None else number(value, digits, sign)
 
 
 def _duration(seconds: float | None) -> str:

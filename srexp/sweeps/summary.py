@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from srexp.evaluation.numbers import number
 from srexp.evaluation.statistics import Interval, t_interval
-from srexp.evaluation.tables import number
 from srexp.sweeps.results import JobResult
 
 SEED = "seed"
@@ -159,7 +159,7 @@ def gain_text(gain: Interval) -> str:
     """`+1.234 ± 0.021`; without interval for one seed; a dash for none."""
     if gain.n == 0:
         return NOTHING
-    mean = number(gain.mean, 3, sign=True)
+    mean = number(gain.mean, 3, "+")
     return mean if gain.n < 2 else f"{mean} ± {gain.high - gain.mean:.3f}"
 
 

@@ -257,15 +257,17 @@ class RunFolder:
             os.fsync(self._metrics.fileno())
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """Every logged point; a line cut short by a crash is passed over."""
+        """Every logged point; what is none, as a line cut short by a crash, is passed over."""
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return
         for line in path.read_text(errors="replace").splitlines():
             try:
-                yield json.loads(line)
+                point = json.loads(line)
             except ValueError:
                 continue
+            if _is_point(point):
+                yield point
 
     def forget_after(self, step: int) -> None:
         """Drop points beyond a step: they are computed again after a resume."""
@@ -287,6 +289,14 @@ class RunFolder:
             self._metrics.close()
             self._metrics = None
         self.lock.release()
+
+
+def _is_point(value: Any) -> bool:
+    """Whether it is what `RunFolder.log` writes."""
+    if not isinstance(value, dict) or not isinstance(value.get("step"), int):
+        return False
+    metrics = value.get("metrics")
+    return isinstance(metrics, dict) and all(isinstance(n, int | float) for n in metrics.values())
 
 
 def runs(output_dir: Path) -> list[RunFolder]:

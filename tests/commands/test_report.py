@@ -17,6 +17,7 @@ from tests_scored import make_report, scored_run
 
 from srexp.cli import COMMANDS
 from srexp.commands import report
+from srexp.commands import runs as runs_command
 
 Command = Callable[..., Any]
 
@@ -138,6 +139,20 @@ def test_a_configuration_of_a_newer_srexp_is_no_obstacle(runs: list[Any]) -> Non
     found = read_page((runs[0].folder / "report.html").read_text())
     assert "It cannot be read." in found.text["p"]
     assert "scores" in found.tables
+
+
+def test_a_network_of_a_package_that_is_not_here_is_no_obstacle(
+    runs: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = runs[0].folder / "config.json"
+    config = json.loads(path.read_text())
+    config["model"] = {"name": "theirs", "_target_": "no_such_package.nets.Net", "width": 3}
+    path.write_text(json.dumps(config))
+    report.main([str(runs[0].folder)])
+    found = read_page((runs[0].folder / "report.html").read_text())
+    assert ["model.width", "3", "–"] in found.tables["differs"]
+    runs_command.main(["show", str(runs[0].folder)])
+    assert "model.width=3\n" in capsys.readouterr().out
 
 
 def test_it_stands_among_the_commands() -> None:

@@ -110,6 +110,23 @@ def test_list_says_what_each_run_is_the_newest_last(
     assert rows[2]["bytes"] == sum(path.stat().st_size for path in files)
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["show", "latest", "--json"]])
+def test_a_reader_that_is_gone_is_no_error(
+    make: Any, output: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    """`| head -1`."""
+    make("FINISHED")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "srexp", "runs", *arguments, "--output-dir", str(output)],
+        stdout=write, stderr=subprocess.PIPE, text=True, env=command_environment(tmp_path),
+        check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_list_fits_the_terminal(make: Any, output: Path, tmp_path: Path, width: int) -> None:
     pty = pytest.importorskip("pty")

@@ -16,6 +16,7 @@ import pytest
 from tests_environment import command_environment
 from tests_scored import make_report, write_report
 
+from srexp.comparison import index
 from srexp.comparison.index import FORMAT, NAME, folder_size, indexed
 from srexp.comparison.results import find_files, read_run
 from srexp.comparison.summary import Summary, find_timing, summarize
@@ -172,7 +173,7 @@ def test_a_damaged_index_is_made_anew(
 def test_an_index_with_other_fields_has_another_number() -> None:
     """Whoever changes what a line holds changes `FORMAT` too: an older index would be misread."""
     assert (FORMAT, [field.name for field in fields(Summary)]) == (
-        1,
+        2,
         ["task", "method", "weights", "images", "infinite", "gain", "psnr", "ssim", "psnr_bicubic",
          "ssim_bicubic", "timing"],
     )  # fmt: skip
@@ -215,6 +216,37 @@ def test_the_size_of_a_running_run_is_that_of_now(make: Make, output: Path) -> N
         (run.checkpoints / "step-0000001.npz").write_bytes(bytes(1000))
         after = indexed(output, sizes=True)[0].bytes
     assert before is not None and after == before + 1000 == folder_size(run.folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: shutil.rmtree(run.folder / "grids"),
+        lambda run: (run.checkpoints / "step-0000001.npz").unlink(),
+        lambda run: (run.folder / "report.html").write_bytes(bytes(300)),
+        lambda run: shutil.rmtree(run.folder / "grids" / "set5_x2"),
+    ],
+)
+def test_the_size_is_that_after_something_came_or_went(
+    make: Make, output: Path, change: Callable[[RunFolder], Any]
+) -> None:
+    run = make(GAINS)
+    (run.folder / "grids" / "set5_x2").mkdir(parents=True)
+    (run.folder / "grids" / "set5_x2" / "a.png").write_bytes(bytes(1000))
+    (run.checkpoints / "step-0000001.npz").write_bytes(bytes(1000))
+    (before,) = indexed(output, sizes=True)
+    change(run)
+    (after,) = indexed(output, sizes=True)
+    assert before.bytes != after.bytes == folder_size(run.folder)
+
+
+def test_the_size_is_measured_once(
+    make: Make, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(GAINS)
+    (before,) = indexed(output, sizes=True)
+    monkeypatch.setattr(index, "folder_size", lambda folder: pytest.fail("measured again"))
+    assert indexed(output, sizes=True)[0].bytes == before.bytes
 
 
 def test_several_processes_at_once(make: Make, output: Path, tmp_path: Path) -> None:

@@ -55,6 +55,18 @@ def test_the_numbers_of_a_row(make: Make, output: Path) -> None:
     assert row.minutes == 1.5 and math.isnan(row.ms_per_megapixel)
 
 
+def test_the_cost_of_an_older_run_is_known_from_its_tags(make: Make, output: Path) -> None:
+    """As its own page has it."""
+    tags = {"srexp.parameters": "8032", "srexp.multiply_adds_1280x720": "7400000000"}
+    make(GAINS, mlflow={"tags": tags})
+    make(GAINS, mlflow={"tags": {}})
+    ((known, unknown),) = [
+        sorted(board.rows, key=lambda row: math.isnan(row.parameters)) for board in boards(output)
+    ]
+    assert (known.parameters, known.multiply_adds) == (8032, 7.4e9)
+    assert math.isnan(unknown.parameters) and math.isnan(unknown.multiply_adds)
+
+
 def test_only_finished_runs_stand_in_it(make: Make, output: Path) -> None:
     finished = make(GAINS)
     for status in ("FAILED", "INTERRUPTED", "PRUNED", "KILLED"):

@@ -170,8 +170,36 @@ def test_infinite_psnr_is_named_and_left_out(make: Make) -> None:
     report.rows[2] = replace(row, score=Score(float("inf"), 1.0))
     found = page(make([report]))
     assert found.tables["scores"][1][4] == "+0.60"
-    assert found.tables["images-1"][-2] == ["image2", "32.00", "∞", "∞", "0.9000", "1.0000"]
+    assert found.tables["images-1"][-2] == ["image2", "32.00", "∞", "+∞", "0.9000", "1.0000"]
     assert "Left out of all means" in "".join(found.text["p"])
+
+
+def test_infinite_numbers_keep_their_sign() -> None:
+    inf = float("inf")
+    assert run_report._cells([inf, 30.0, -inf, 1.0, -inf]) == ["∞", "30.00", "-∞", "1.0000", "-∞"]
+    assert run_report._cells([30.0, inf, inf]) == ["30.00", "∞", "+∞"]
+
+
+def test_a_damaged_file_costs_what_is_in_it_alone(make: Make) -> None:
+    report = make_report([0.5, 0.7])
+    run = make([report])
+    whole = page(run)
+    log(run, [0.1, 0.4, 0.3])
+    keep(run.folder, [sample(report, 0)])
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write('1\n{"step": 3}\n{"step": 40, "metrics": {"train/loss": "low"}}\n')
+    for samples, environment in (('{"a": 1}', "[]"), ("[1]", "1"), ("1", "null")):
+        (run.folder / "samples/samples.json").write_text(samples)
+        (run.folder / "environment.json").write_text(environment)
+        found = page(run)
+        assert found.tables == whole.tables
+        assert sum(tag == "svg" for tag, _ in found.tags) == 2
+        assert not any(tag == "img" for tag, _ in found.tags)
+    for config in ('{"a": 1}', '{"trainer": 3}'):
+        (run.folder / "config.json").write_text(config)
+        found = page(run)
+        assert found.tables == whole.tables
+        assert any("step 0 of ?" in text for text in found.text["dd"])
 
 
 def test_what_comes_from_the_user_is_shown_not_run(make: Make) -> None:

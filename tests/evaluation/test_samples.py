@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,8 +133,19 @@ def test_damage_costs_that_sample_alone(tmp_path: Path) -> None:
     del content[2]["method"]
     index.write_text(json.dumps(content))
     assert [sample.image for sample in kept_samples(tmp_path)] == ["d"]
-    index.write_text("[{")
-    assert kept_samples(tmp_path) == []
+    content[0] = 1
+    content[1] |= {"score": ["high", 0.9]}
+    content[2] |= {"method": "net", "crop": [1, 2]}
+    index.write_text(json.dumps(content))
+    assert [sample.image for sample in kept_samples(tmp_path)] == ["d"]
+    for damaged in ("[{", '{"a": 1}', "1", "null", '["files"]'):
+        index.write_text(damaged)
+        assert kept_samples(tmp_path) == []
+
+
+def test_further_metrics_come_back_too(tmp_path: Path) -> None:
+    keep(tmp_path, [replace(kept("a"), score=Score(31.0, 0.95, {"mae": 0.5}))])
+    assert kept_samples(tmp_path)[0].score.further == {"mae": 0.5}
 
 
 def test_values_between_levels_are_rounded_as_for_scoring() -> None:

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from srexp.data.sets import ImageSet
 from srexp.degradations.downscale import Downscale
+from srexp.evaluation.numbers import number
 from srexp.evaluation.scoring import ImageResult, Report, Score, Task
-from srexp.evaluation.tables import caption, headline, number, table, to_csv
+from srexp.evaluation.tables import caption, headline, table, to_csv
 from srexp.metrics.base import Metric
 from srexp.protocol import Protocol
 
@@ -50,7 +51,7 @@ def _report(*rows, weights=""):
 )
 def test_numbers(value, text, signed):
     assert number(value, 2) == text
-    assert number(value, 2, sign=True) == signed
+    assert number(value, 2, "+") == signed
 
 
 def test_the_headline_states_gain_and_interval():

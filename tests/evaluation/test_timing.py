@@ -34,6 +34,8 @@ def test_medians_over_all_pixels(monkeypatch):
     assert (found.repeats, found.images, found.device) == (3, 2, "a device")
     assert seen == [True] * 6
     assert "8e+04 ms per megapixel of output (median of 3 after a warm-up, n = 2)" in str(found)
+    assert "; on a device" in str(found)
+    assert ", peak host memory of the process so far " in str(found)
 
 
 def test_peak_memory_is_the_largest_and_this_process_own():

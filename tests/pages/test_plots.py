@@ -103,5 +103,15 @@ def test_an_interval_without_zero_has_a_colour() -> None:
     assert {"better", "worse", "unclear", "one image", "dB"} <= set(texts(svg))
 
 
+def test_a_dollar_is_no_mathematics() -> None:
+    """Two of them are for matplotlib, which fails at what is none."""
+    name = r"a$\nosuch{$b"
+    svg = plots.forest([Interval(f"{name}\n{name}", 1, 0, 2)], xlabel=name)
+    assert texts(svg).count(name) == 3
+    lines = [Curve(name, [1, 2], [1, 2]), Curve("b", [1, 2], [2, 1])]
+    svg = plots.curves(lines, xlabel=name, ylabel=name, zero=name, mark=(1, name))
+    assert texts(svg).count(name) == 5
+
+
 def test_a_name_that_no_font_has_is_no_warning() -> None:
     assert "数据" in plots.forest([Interval("数据", 1, 0, 2)], xlabel="dB")

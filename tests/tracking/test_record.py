@@ -83,6 +83,21 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path, content: str | None) 
         RunFolder.open(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["1", "[]", "null", '{"step": 3}', '{"metrics": {}}', '{"step": "3", "metrics": {}}',
+     '{"step": 3, "metrics": [1]}', '{"step": 3, "metrics": {"loss": null}}'],
+)  # fmt: skip
+def test_what_is_no_point_is_passed_over(run: RunFolder, line: str) -> None:
+    run.log(10, {"loss": 0.5})
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write(f"{line}\n")
+    run.log(20, {"loss": float("nan")})
+    assert [point["step"] for point in run.points()] == [10, 20]
+    run.forget_after(10)
+    assert [point["step"] for point in run.points()] == [10]
+
+
 def test_points_come_back_in_order_and_in_full(run: RunFolder) -> None:
     assert list(run.points()) == []
     numbers = {"loss": 0.1 + 0.2, "psnr": float("inf"), "tiny": 5e-324}
