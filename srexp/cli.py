@@ -78,7 +78,7 @@ def main() -> None:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE):
             raise
         # What nobody reads (`| head`), or what a full disk does not take (`> FILE`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        importlib.import_module("srexp.commands.pipe").drop()
         if error.errno == errno.ENOSPC:
             print(f"srexp: the output cannot be written ({error.strerror})", file=sys.stderr)
         sys.exit(1)

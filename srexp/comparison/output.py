@@ -16,7 +16,7 @@ from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.methods import BICUBIC
 from srexp.comparison.report import Section
 from srexp.comparison.results import is_special
-from srexp.comparison.tables import Pair, Row, TaskTable
+from srexp.comparison.tables import EVERY_TWO, Pair, Row, TaskTable
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.document import strict_json
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
@@ -202,7 +202,7 @@ def notes(table: TaskTable) -> list[str]:
 
 
 def _about_tests(table: TaskTable) -> list[str]:
-    n, count = len(table.images), len(table.pairs)
+    n, count = len(table.images), table.tests
     if n == 0:
         return []
     exact = table.pairs[0].result.exact
@@ -217,7 +217,13 @@ def _about_tests(table: TaskTable) -> list[str]:
             least += f", and none below {p_text(table.smallest_p_holm)} after Holm's correction"
         cause = f"n = {n}" + (f" and {count} pairs" if count > 1 else "")
         lines.append(f"{cause}: {least}; a large p says nothing here")
-    if len(table.rows) - 1 > _MOST_METHODS:
+    methods = len(table.rows) - 1
+    if methods > EVERY_TWO:
+        lines.append(
+            f"more than {EVERY_TWO} methods: pairs with the one of the highest mean alone, and p "
+            f"Holm is Bonferroni's, for all {count} pairs"
+        )
+    elif methods > _MOST_METHODS:
         lines.append(
             f"pairs with the method of the highest mean; all {count} with --format csv or json"
         )

@@ -25,6 +25,8 @@ from srexp.tracking.record import RunError
 Metric = Literal["psnr", "ssim"]
 # Bicubic is computed anew with each run; other processors differ in the last bits.
 _SAME_PSNR = 1e-4
+# Of so many methods every two are compared; of more, each with the one of the highest mean.
+EVERY_TWO = 200
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class TaskTable:
         images: The counted images.
         left_out: Images that count for no method, because the PSNR of one is infinite.
         rows: Bicubic first, then the methods as they were named.
-        pairs: Every two methods.
+        pairs: Every two methods; of more than `EVERY_TWO`, those with the highest mean.
         scores: `[methods, counted images]` of `metric`, of the rows but bicubic's.
     """
 
@@ -89,6 +91,11 @@ class TaskTable:
         return self.task.label(len(self.images) + len(self.left_out))
 
     @property
+    def tests(self) -> int:
+        """How many pairs p is corrected for: all that there are, shown or not."""
+        return math.comb(len(self.rows) - 1, 2)
+
+    @property
     def smallest_p(self) -> float:
         """The smallest p-value that any pair could have with this many images; NaN without one."""
         return min((pair.result.smallest_p for pair in self.pairs), default=math.nan)
@@ -96,7 +103,7 @@ class TaskTable:
     @property
     def smallest_p_holm(self) -> float:
         """The smallest that Holm's correction could leave of it; NaN without a pair."""
-        smallest = self.smallest_p * len(self.pairs)
+        smallest = self.smallest_p * self.tests
         return smallest if math.isnan(smallest) else min(1.0, smallest)
 
 
@@ -174,9 +181,16 @@ def _infinite(rows: Sequence[Sequence[Sequence[ImageScores]]]) -> set[int]:
 
 
 def _pairs(methods: Sequence[Method], scores: np.ndarray) -> list[Pair]:
-    both = list(itertools.combinations(range(len(methods)), 2))
-    results = paired_differences(scores, both)
-    corrected = holm([result.p for result in results])
+    count = len(methods)
+    if count <= EVERY_TWO:
+        both = list(itertools.combinations(range(count), 2))
+        results = paired_differences(scores, both)
+        corrected = holm([result.p for result in results])
+    else:  # the highest mean was chosen from all, so p must hold for all pairs: Bonferroni
+        best = int(scores.mean(axis=1).argmax()) if scores.size else 0
+        both = [(best, other) for other in range(count) if other != best]
+        results = paired_differences(scores, both)
+        corrected = [min(1.0, result.p * math.comb(count, 2)) for result in results]
     return [
         Pair(methods[i].name, methods[j].name, result, p)
         for (i, j), result, p in zip(both, results, corrected, strict=True)

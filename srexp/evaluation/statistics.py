@@ -18,6 +18,8 @@ RESAMPLES = 9_999
 _TIE = 1e-9
 # Sums held at once: few enough for the processor's cache.
 _CHUNK = 1 << 18
+# Of how many methods all signed sums are held: 32,768 each.
+_SUMS_KEPT = 300
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def _count_as_far(
     # The sum of signed differences is the difference of signed sums, and methods are fewer than
     # pairs. Near zero, so that as few digits as possible are lost.
     near = scores - scores.mean(axis=0)
-    sums = near @ signs
+    sums = near @ signs if len(near) <= _SUMS_KEPT else None
     differences = near[first] - near[second]
     # Sums of the same numbers in another order differ in the last bits.
     rounding = 1e-12 * np.abs(near).max() * len(signs)
@@ -208,8 +210,11 @@ def _count_as_far(
     at_once = max(1, _CHUNK // signs.shape[1])
     for start in range(0, len(first), at_once):
         part = slice(start, start + at_once)
-        far = sums[first[part]]
-        far -= sums[second[part]]
+        if sums is None:
+            far = differences[part] @ signs
+        else:
+            far = sums[first[part]]
+            far -= sums[second[part]]
         np.abs(far, out=far)
         counts[part] = np.count_nonzero(far >= least[part, None], axis=1)
     return counts

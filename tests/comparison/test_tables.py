@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 from tests_scored import make_report
 
+from srexp.comparison import tables
 from srexp.comparison.methods import group
 from srexp.comparison.results import read_run
 from srexp.comparison.tables import TaskTable, make_table
@@ -38,6 +39,24 @@ def test_means_and_gains_are_those_of_the_run(make: Any) -> None:
     )
     assert (row.gain.wins, row.gain.ties, row.gain.losses) == (3, 0, 1)
     assert row.over_seeds is None and math.isnan(row.seed_spread)
+
+
+def test_of_very_many_methods_each_stands_beside_the_best(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gains = np.random.default_rng(0).normal(np.linspace(0.2, 0.6, 5)[:, None], 0.05, (5, 7))
+    runs = [make(row.tolist(), f"model.depth={3 + i}") for i, row in enumerate(gains)]
+    whole = {(pair.second, pair.first): pair.result.p for pair in table_of(*runs).pairs}
+    monkeypatch.setattr(tables, "EVERY_TWO", 4)
+    table = table_of(*runs)
+    best = f"depth={3 + int(gains.mean(axis=1).argmax())}"
+    assert [(pair.first, pair.second) for pair in table.pairs] == [
+        (best, f"depth={3 + i}") for i in range(5) if best != f"depth={3 + i}"
+    ]
+    for pair in table.pairs:
+        assert pair.result.p == whole[pair.first, pair.second]
+        assert pair.p_holm == min(1, 10 * pair.result.p)  # ten pairs that there are
+    assert table.smallest_p_holm == 10 * 2**-6
 
 
 def test_pairs_are_paired_and_corrected_together(make: Any) -> None:

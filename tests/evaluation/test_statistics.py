@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from srexp.evaluation import statistics
 from srexp.evaluation.statistics import (
     RESAMPLES,
     holm,
@@ -163,6 +164,15 @@ def test_many_pairs_are_as_one_by_one(n):
         assert together[index].difference == alone.difference
         assert together[index].wins == np.sum(scores[i] > scores[j])
     assert paired_differences(scores, []) == []
+
+
+@pytest.mark.parametrize("n", [7, 40])
+def test_without_room_for_all_sums_p_is_the_same(n, monkeypatch):
+    scores = np.random.default_rng(n).normal(30, 1, (6, n))
+    pairs = [(i, j) for i in range(6) for j in range(i)]
+    before = [result.p for result in paired_differences(scores, pairs)]
+    monkeypatch.setattr(statistics, "_SUMS_KEPT", 3)
+    assert [result.p for result in paired_differences(scores, pairs)] == before
 
 
 def test_no_images_have_no_p():
