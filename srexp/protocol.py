@@ -24,7 +24,7 @@ from srexp.images.quantize import from_uint8, round_8bit, to_uint8, truncate_to_
 from srexp.metrics import psnr, ssim
 from srexp.metrics.base import Metric
 from srexp.metrics.ssim import WINDOW
-from srexp.options import Options, additions, bounded, choice
+from srexp.options import OptionError, Options, additions, bounded, choice
 
 
 @dataclass(kw_only=True)
@@ -49,6 +49,11 @@ class Protocol(Options, group="protocol", name="protocol"):
     border: int | None = bounded(0, 64)
     luma: str = choice("studio", "full", default="studio")
     rounding: str = choice("nearest", "truncate", "none", default="nearest")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.luma != "studio" and (self.degrade, self.compare) == ("rgb", "rgb"):
+            raise OptionError(f"luma={self.luma}: has no effect in RGB", "luma")
 
     @property
     def channels(self) -> int:

@@ -136,6 +136,34 @@ def test_bad_input_is_one_line(make: Any, refused: Main, output: Path) -> None:
     assert "config.json: cannot be read" in refused(run.id)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--formt", "csv"], "unrecognized arguments: --formt csv; did you mean --format?"),
+        (["--metric", "psn"], "did you mean psnr?"),
+        (["--figure", "a.bmp"], "--figure a.bmp: the name must end in .png"),
+        (["--figure", "a.png", "--html", "a.png"], "--html is to be written there already"),
+        (["--html", "no/such/page.html"], "no folder no/such"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    make: Any, refused: Main, arguments: list[str], said: str
+) -> None:
+    assert said in refused(make([0.1, 0.2]).id, *arguments)
+
+
+def test_a_full_disk_behind_stdout_is_one_line(make: Any, output: Path, tmp_path: Path) -> None:
+    make([0.1, 0.2])
+    command = [sys.executable, "-m", "srexp", "compare", "latest", "--output-dir", str(output)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env=command_environment(tmp_path),
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "srexp: the output cannot be written (No space left on device)\n"
+
+
 @pytest.mark.parametrize("arguments", [["--metric", "lpips"], ["--format", "html"], ["--wrong"]])
 def test_an_unknown_choice_ends_with_2(main: Main, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests_environment import command_environment
 
 from srexp.tracking.mlflow_store import Store, quiet_client
@@ -61,8 +62,6 @@ def test_bicubic_against_itself_gains_nothing_and_prints_published_figures(
 def test_changed_set_is_scored_but_said_not_to_be_the_published_one(
     command, tmp_path, shared_data
 ) -> None:
-    from PIL import Image
-
     folder = tmp_path / "set5"
     folder.mkdir()
     for path in (shared_data / "set5").iterdir():
@@ -138,6 +137,11 @@ def test_a_dead_server_costs_a_note_and_sync_sends_the_rest(trained, command) ->
         (["weights=last"], ["weights=last: of which run?"]),
         (["timing_repeats=3"], ["timing_repeats: has an effect with timing=true alone"]),
         (["loss=mse"], ["is no group of this command, but of srexp train; to score a trained"]),
+        (["protocol=rgb", "protocol.rgb.luma=full"], ["protocol.rgb.luma=full: has no effect in"]),
+        (["method=bicubic", "model=lanczos"], ["method=bicubic: is what tables call the baseline"]),
+        (["save_sr=3"], ["save_sr=3: must be true, false or a folder"]),
+        (["++weights=last"], ["weights=last: of which run?"]),
+        (["-m", "seed=1,2", "json=true"], ["json=true: prints one document"]),
         (["timing=often"], ["timing=often: must be true or false"]),
         (["timing=true", "timing_repeats=0"], ["timing_repeats=0: must be a whole number from 1"]),
         (["save_sr=/dev/null/x"], ["save_sr=/dev/null/x: /dev/null is a file"]),
@@ -154,6 +158,36 @@ def test_bad_input(typed: list[str], words: list[str], trained, command) -> None
     (line,) = done.stderr.strip().splitlines()
     for part in words:
         assert part in line
+
+
+def test_jobs_of_one_second_overwrite_nothing(command, tmp_path) -> None:
+    done = command(tmp_path, "evaluate", "-m", "model=nearest", "protocol.y_paper.border=0,1,2,3")
+    assert done.code == 0, done.stderr
+    tables = list(tmp_path.glob("outputs/evaluations/photos_x2/y_paper/nearest_*.csv"))
+    assert len(tables) == 4
+    assert len({path.read_text().splitlines()[1].split(",")[4] for path in tables}) == 4  # digests
+
+
+def test_files_of_a_wrong_size_are_told_before_anything_is_written(command, tmp_path) -> None:
+    for name, side in (("astronaut", 512), ("chelsea", 8), ("coffee", 8)):
+        (tmp_path / "sr").mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(tmp_path / f"sr/{name}.png")
+    done = command(tmp_path, "evaluate", "sr_dir=sr", "protocol=[rgb,y_paper]")
+    assert done.code == 2
+    assert "chelsea.png: is 8x8, and chelsea of photos is 450x300 at scale 2" in done.stderr
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_copy_of_a_run_leaves_the_mlflow_run_of_the_original_alone(
+    trained, command, tmp_path
+) -> None:
+    shutil.copytree(trained.folder / "outputs", tmp_path / "outputs")
+    store = Path(trained.info()["mlflow"]["uri"].removeprefix("sqlite:///"))
+    before = store.read_bytes()
+    done = command(tmp_path, "evaluate", "run=latest", "protocol=y_paper")
+    assert done.code == 0 and f"note: a copy of {trained.run}" in done.stdout
+    assert "a copy of" in command(tmp_path, "sync").stdout
+    assert store.read_bytes() == before
 
 
 def test_everything_asked_for_at_once(trained, command, tmp_path) -> None:
@@ -195,8 +229,6 @@ def test_everything_asked_for_at_once(trained, command, tmp_path) -> None:
 
 def test_pairs_and_a_name_for_the_table(command, tmp_path, shared_data) -> None:
     """LR that Pillow made, as files: scored as it is, under a label and a digest of its own."""
-    from PIL import Image
-
     lr = tmp_path / "lr"
     lr.mkdir()
     for path in (shared_data / "set5").iterdir():
@@ -253,8 +285,6 @@ def test_damaged_checkpoint_is_told(trained, command, tmp_path) -> None:
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="asks the system for a child's memory")
 @pytest.mark.parametrize("method", ["model=bicubic", "run=latest"])
 def test_24_megapixels_are_scored_within_3_gib(trained, tmp_path, method) -> None:
-    from PIL import Image
-
     random = np.random.default_rng(0)
     small = Image.fromarray(random.integers(0, 256, (40, 60, 3), np.uint8))
     (tmp_path / "large").mkdir()

@@ -89,6 +89,13 @@ def test_what_a_row_says_itself_comes_first(changed) -> None:
     ]  # fmt: skip
 
 
+def test_a_row_of_an_unknown_set_is_not_passed_over(changed) -> None:
+    values = changed("reproduce", {"degradation.scale": 3})
+    values["table"]["rows"]["set5_x2"]["set"] = "set6"  # of another scale, too
+    with pytest.raises(OptionError, match=r"rows\.set5_x2\.set=set6: no such .*did you mean set"):
+        reproduce_settings(values, "bicubic")
+
+
 def test_a_scale_without_a_command_is_told(changed) -> None:
     values = changed("reproduce", {}, "table=srcnn")
     values["table"]["train"] = {"x3": "experiment=srcnn_915_x3_t91"}

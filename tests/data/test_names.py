@@ -23,6 +23,9 @@ from srexp.data.sets import DataError
         ("img_001_SRF_2_HR", "img_001_SRF_2_LR.png"),
         ("baby_GT", "baby.png"),
         ("folder/baby.png", "baby (1).png"),
+        ("img.v1", "img.v1.png"),
+        ("img.v1", "img.v1_x2.png"),
+        ("a,b", "a,b.png"),
     ],
 )
 def test_a_file_belongs_to_the_image_whose_name_it_begins_with(name, file):
