@@ -186,7 +186,8 @@ def _as_here(config: dict[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]
 
 def _noted(run: RunFolder, task: TaskKey) -> dict[str, Any]:
     """What `srexp evaluate` wrote of the task; empty where the training alone scored it."""
-    for path in sorted((run.folder / "evaluations" / task.name).glob("*.json")):
+    newest_first = sorted((run.folder / "evaluations" / task.name).glob("*.json"), reverse=True)
+    for path in newest_first:
         try:
             content = json.loads(path.read_text())
             if content["digest"] == task.digest:

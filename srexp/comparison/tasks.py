@@ -54,6 +54,9 @@ def common_tasks(
         shared += common
         if not common:
             left_out[name] = _why_not(name, results, tasks)
+        elif other := {task.digest for found in tasks for task in found if task not in common}:
+            digests = ", ".join(f"[{digest}]" for digest in sorted(other))
+            left_out[name] = f"{name} {digests}: not of all these runs"
     # Of the validation images nothing is said where there is anything else.
     tested = [task for task in shared if task.images != VALIDATION]
     reasons = [why for name, why in left_out.items() if not name.startswith(f"{VALIDATION}_x")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -43,6 +44,29 @@ def test_filters(make: Any) -> None:
         common(run, benchmarks=["sett5"])
     with pytest.raises(RunError, match=r"--protocol ypaper: .* did you mean y_paper\?"):
         common(run, protocols=["ypaper"])
+
+
+def test_scores_of_another_digest_that_not_all_have_are_told(make: Any) -> None:
+    plain, other = make_report([0.1, 0.2]), make_report([0.1, 0.2], border=0)
+    both, one = make([plain]), make([plain])
+    write_report(both, other, "deconv_2031-01-01_00-00-00_abcd.csv")
+    tasks, remarks = common(both, one)
+    assert tasks == ["set5_x2/y_paper"]
+    assert remarks == [f"set5_x2/y_paper [{other.task.digest}]: not of all these runs"]
+
+
+def test_the_protocols_settings_are_the_reason_that_is_named(make: Any) -> None:
+    """As noted beside the tables: the runs' own configurations know nothing of them."""
+    runs = []
+    for border in (0, 4):
+        report = make_report([0.1, 0.2], border=border)
+        run = make([make_report([0.1], images="val")])
+        path = write_report(run, report, "deconv_2031-01-01_00-00-00_abcd.csv")
+        noted = {"digest": report.task.digest, "protocol_options": {"border": border}}
+        path.with_suffix(".json").write_text(json.dumps(noted))
+        runs.append(run)
+    with pytest.raises(RunError, match=r"protocol\.y_paper\.border differs, 0 and 4"):
+        common(*runs, benchmarks=["set5"])
 
 
 @pytest.mark.parametrize(
