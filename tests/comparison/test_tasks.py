@@ -114,7 +114,9 @@ def test_what_belongs_together_is_compared_and_the_rest_said(make: Any) -> None:
     write_report(
         one, make_report([1, 2], images="set14", engine="pillow"), "d_2031-01-01_00-00-00.csv"
     )
-    assert common(one, other) == (["set14_x2/y_paper", "set5_x2/y_paper"], [])
+    tasks, (line,) = common(one, other)
+    assert tasks == ["set14_x2/y_paper", "set5_x2/y_paper"]
+    assert line.startswith("set14_x2/y_paper [") and line.endswith("]: not of all these runs")
 
 
 def test_no_scores(make: Any) -> None:
