@@ -431,7 +431,7 @@ def test_a_sweeps_run_that_was_made_later_becomes_the_parent(
 def _evaluated(run: RunFolder, gain: float, created: float, **changes: Any) -> None:
     content = {
         "key": "set5_x2/rgb", "label": f"set5 [{created}]", "ensemble": False, "step": 30,
-        "created": created, "means": {"psnr_gain": gain}, **changes,
+        "created": created, "means": {"psnr_gain": gain}, "weights": "best on val, raw", **changes,
     }  # fmt: skip
     folder = run.folder / "evaluations" / content["key"]
     folder.mkdir(parents=True, exist_ok=True)
@@ -450,6 +450,7 @@ def test_later_scores_replace_those_of_the_trainings_end(
     _evaluated(run, 0.3, now + 20)
     _evaluated(run, 0.2, now + 10)
     _evaluated(run, 0.9, now + 30, ensemble=True)
+    _evaluated(run, 0.8, now + 35, weights="last (step 30), raw")
     _evaluated(run, 0.4, now + 40, key="set14_x2/rgb", means={"psnr_gain": 0.4, "psnr": 30.0})
     (run.folder / "evaluations/set5_x2/rgb/deconv_cut.json").write_text('{"key": "set5')
     (run.folder / "evaluations/set5_x2/rgb/step-0000010.csv").write_text("of the curve")
@@ -463,14 +464,15 @@ def test_later_scores_replace_those_of_the_trainings_end(
     assert data.metrics == {
         "set5_x2/rgb/psnr_gain": 0.3,
         "set5_x2/rgb/ensemble/psnr_gain": 0.9,
+        "set5_x2/rgb/last/psnr_gain": 0.8,
         "set14_x2/rgb/psnr_gain": 0.4,
         "set14_x2/rgb/psnr": 30.0,
     }
     history_of = history(client, run_id, "set5_x2/rgb/psnr_gain")
     assert history_of == [(30, 0.1), (30, 0.2), (30, 0.3)]
-    assert data.tags["srexp.task.set5_x2/rgb"] == f"set5 [{now + 30}]"
+    assert data.tags["srexp.task.set5_x2/rgb"] == f"set5 [{now + 35}]"
     names = artifacts(client, run_id, "evaluations/set5_x2/rgb")
-    assert len(names) == 4 and not any("step-" in name for name in names)
+    assert len(names) == 5 and not any("step-" in name for name in names)
 
 
 def test_tags_follow_the_folder(store: Store, client: Any, tmp_path: Path) -> None:
