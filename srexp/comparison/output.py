@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from srexp.comparison import report
-from srexp.comparison.grid import NONE, Grid, escape_markdown, number
+from srexp.comparison.grid import NONE, Grid, escape_markdown, number, to_text
 from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.methods import BICUBIC
 from srexp.comparison.report import Section
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 # All pairs of more methods are no table for a person: then only those with the best are shown.
 _MOST_METHODS = 10
+_MOST_ROWS = 200
 _LEVEL = 0.05
 _UNITS = {"psnr": "dB", "ssim": "SSIM"}
 
@@ -41,6 +42,9 @@ def to_rich(tables: Sequence[TaskTable], remarks: Sequence[str]) -> list[Rendera
     for table in tables:
         for index, grid in enumerate(_grids(table)):
             title = Text(table.label) if index == 0 else None
+            if len(grid.rows) > _MOST_ROWS:  # drawing borders would take longer than all the rest
+                parts += [title, *map(Text, to_text(grid))] if title else map(Text, to_text(grid))
+                continue
             drawn = Table(title=title, title_justify="left")
             for column, name in enumerate(grid.header):
                 words = column < grid.words

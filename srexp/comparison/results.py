@@ -182,9 +182,10 @@ def read_run(run: RunFolder, files: Sequence[Path] | None = None) -> RunResults:
         run: The run.
         files: What `find_files` found, where it was called already.
     """
+    files = find_files(run.folder) if files is None else files
     found: dict[TaskKey, Evaluation] = {}
     faults = []
-    for path in _newest_first(run, find_files(run.folder) if files is None else files):
+    for path in _newest_first(run, files):
         try:
             evaluation = read_evaluation(path)
             _check_place(evaluation)
@@ -309,17 +310,17 @@ def _parse(path: Path, header: list[str], lines: list[list[str]]) -> Evaluation:
 
 
 def _row(number: int, line: list[str], at: dict[str, int], further: list[str]) -> ImageScores:
-    psnr, ssim, psnr_bicubic, ssim_bicubic, gain = (float(line[at[name]]) for name in _SCORES)
+    psnr, ssim, psnr_bicubic, ssim_bicubic, gain = [float(line[at[name]]) for name in _SCORES]
     # Written with all digits, so that this holds exactly; of infinities it is NaN or infinite.
     if math.isfinite(gain) and gain != psnr - psnr_bicubic:
         raise ValueError(f"line {number}: psnr - psnr_bicubic is not psnr_gain")
-    for value in (psnr, psnr_bicubic):
-        if math.isnan(value) or value == -math.inf:
-            raise ValueError(f"line {number}: {value} is no PSNR")
-    for value in (ssim, ssim_bicubic):
-        if not -1 <= value <= 1:
-            raise ValueError(f"line {number}: {value} is no SSIM")
-    more = dict(_numbers(line, at, further))
+    if not (psnr > -math.inf and psnr_bicubic > -math.inf):
+        wrong = psnr_bicubic if psnr > -math.inf else psnr
+        raise ValueError(f"line {number}: {wrong} is no PSNR")
+    if not (-1 <= ssim <= 1 and -1 <= ssim_bicubic <= 1):
+        wrong = ssim_bicubic if -1 <= ssim <= 1 else ssim
+        raise ValueError(f"line {number}: {wrong} is no SSIM")
+    more = dict(_numbers(line, at, further)) if further else {}
     return ImageScores(line[at["image"]], psnr, ssim, psnr_bicubic, ssim_bicubic, more)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 # What cannot change the weights or the scores of a run (`trainer.strategy`: but for rounding).
 WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
@@ -11,6 +13,7 @@ WITHOUT_EFFECT = (
 _FOLDERS = ("train_dir", "val_dir", "dir", "hr_dir", "lr_dir")
 
 
+@cache
 def has_effect(key: str) -> bool:
     """Whether a dotted key can change the weights or the scores.
 
