@@ -52,6 +52,7 @@ def _measure(outputs: Path, count: int, rounds: int) -> None:
         "leaderboard --json": ["leaderboard", "--json"],
         "leaderboard --plot": ["leaderboard", "--plot", str(outputs.parent / "plot.png")],
         f"compare of {min(count, 100)} runs": ["compare", *names[:100]],
+        "compare of all": ["compare", "--sweep", "latest"],
     }
     for what, command in commands.items():
         (outputs / INDEX).unlink(missing_ok=True)
