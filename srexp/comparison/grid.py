@@ -6,9 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from srexp.evaluation.numbers import NONE as NONE
-from srexp.evaluation.numbers import number as number
-
 if TYPE_CHECKING:
     from rich.table import Table
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from srexp.comparison import report
-from srexp.comparison.grid import NONE, Grid, escape_markdown, number, to_text
+from srexp.comparison.grid import Grid, escape_markdown, to_text
 from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.methods import BICUBIC
 from srexp.comparison.report import Section
@@ -19,6 +19,7 @@ from srexp.comparison.results import is_special
 from srexp.comparison.tables import EVERY_TWO, Pair, Row, TaskTable
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.document import strict_json
+from srexp.evaluation.numbers import NONE, number
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
 from srexp.pages import plots
 
