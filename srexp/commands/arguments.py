@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
         """End with exit code 2."""
         unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message)
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        hint = f"; see {self.prog} --help"
+        hint = "" if "must be" in message else f"; see {self.prog} --help"
         if unknown is not None:
             hint = _nearest(unknown[1].split("=")[0], list(self._option_string_actions)) or hint
         elif choice is not None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from srexp.commands.arguments import make_parser
 from srexp.commands.exit import fail
 from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
@@ -41,13 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OptionError as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("stopped; what has arrived is kept for the next call", 130)
+        kept = "; what has arrived is kept for the next call" if given.action == "fetch" else ""
+        fail(f"stopped{kept}", 130)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="srexp data", description="Image sets: what is known, what is here, what is in them."
-    )
+    parser = make_parser("data", "Image sets: what is known, what is here, what is in them.")
     actions = parser.add_subparsers(
         required=True, metavar="list|fetch|check|preview", dest="action"
     )

@@ -19,7 +19,7 @@ class Row:
 
     Attributes:
         run: Its id.
-        title: What sets it apart in its sweep, or what was typed; may be empty.
+        title: What was typed; of an older run what sets it apart in its sweep, or nothing.
         summary: Its scores.
         parameters: Trained ones.
         multiply_adds: For an SR image of 1280x720.
@@ -179,7 +179,7 @@ def _row(entry: Entry, summary: Summary) -> Row:
     seconds = (info.get("progress") or {}).get("seconds", math.nan)
     return Row(
         entry.run.id,
-        info.get("title") or info.get("typed") or "",
+        info.get("typed") or info.get("title") or ("defaults" if "typed" in info else ""),
         summary,
         cost.parameters if cost else math.nan,
         cost.multiply_adds * times if cost else math.nan,

@@ -13,7 +13,7 @@ from srexp.options import OptionError, flatten
 
 # What every table has first.
 BICUBIC = "bicubic"
-# A longer name than this says less than the run's own.
+# Of a name, which stands in tables and under pictures.
 _LONGEST = 48
 _ABSENT = object()
 
@@ -119,20 +119,28 @@ def _of_several_versions(configs: list[dict[str, Any]]) -> bool:
 
 
 def _names(configs: list[dict[str, Any]], members: list[list[RunResults]]) -> list[str]:
-    """What sets each apart: `depth=5 act=relu`, where that is short enough."""
+    """What sets each apart: `depth=5 act=relu`, and ` …` where that is too much to say."""
     keys = _telling_keys(configs)
     ends = [_end(key) for key in keys]
     shown = {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
     names = []
     for config, replicates in zip(configs, members, strict=True):
-        own = " ".join(f"{end}={_text(config[key])}" for key, end in shown.items() if key in config)
+        own = _short([f"{end}={_text(config[key])}" for key, end in shown.items() if key in config])
         run = replicates[0].run
         fallback = run.id if len(replicates) == 1 else str(run.info.get("name") or run.id)
-        names.append(own if 0 < len(own) <= _LONGEST else fallback)
+        names.append(own or fallback)
     return [
         name if names.count(name) == 1 else f"{name} ({replicates[0].run.id.rsplit('_', 1)[-1]})"
         for name, replicates in zip(names, members, strict=True)
     ]
+
+
+def _short(words: list[str]) -> str:
+    """As many of them as there is room for; empty if not even the first one fits."""
+    kept = list(words)
+    while kept and len(" ".join(kept)) > _LONGEST - (2 if len(kept) < len(words) else 0):
+        kept.pop()
+    return " ".join([*kept, "…"] if 0 < len(kept) < len(words) else kept)
 
 
 def _telling_keys(configs: list[dict[str, Any]]) -> list[str]:

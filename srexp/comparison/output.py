@@ -19,7 +19,7 @@ from srexp.comparison.results import is_special
 from srexp.comparison.tables import EVERY_TWO, Pair, Row, TaskTable
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.document import strict_json
-from srexp.evaluation.numbers import NONE, number
+from srexp.evaluation.numbers import NONE, csv_values, number
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
 from srexp.pages import plots
 
@@ -137,9 +137,9 @@ def to_csv(tables: Sequence[TaskTable]) -> str:
     for table in tables:
         about = _about(table)
         for row in table.rows:
-            writer.writerow({**about, **_csv_values(_row_values(row))})
+            writer.writerow(csv_values({**about, **_row_values(row)}))
         for pair in table.pairs:
-            writer.writerow({**about, **_csv_values(_pair_values(pair))})
+            writer.writerow(csv_values({**about, **_pair_values(pair)}))
     return text.getvalue()
 
 
@@ -320,7 +320,7 @@ def _plus_minus(interval: Interval | None, table: TaskTable) -> str:
 def _latex(text: str) -> str:
     special = {
         "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-        "±": r"$\pm$", **{c: f"\\{c}" for c in "&%$#_{}"},
+        "±": r"$\pm$", "…": r"\ldots{}", **{c: f"\\{c}" for c in "&%$#_{}"},
     }  # fmt: skip
     escaped = "".join(special.get(character, character) for character in text)
     # A hyphen is no minus sign; -0.1 and 1.0e-05 are numbers.
@@ -381,16 +381,3 @@ def _difference_values(result: PairedDifference) -> dict[str, Any]:
         "smallest_p": result.smallest_p,
         "exact": result.exact,
     }
-
-
-def _csv_values(values: dict[str, Any]) -> dict[str, Any]:
-    def text(value: Any) -> Any:
-        if isinstance(value, list):
-            return " ".join(map(str, value))
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, float):
-            return "" if math.isnan(value) else repr(value)
-        return value
-
-    return {key: text(value) for key, value in values.items()}

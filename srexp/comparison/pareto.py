@@ -21,6 +21,7 @@ _DPI = 150
 _POINT, _FRONT, _INK = "#56B4E9", "#D55E00", "#222222"  # Okabe and Ito's
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _TASKS = 6
+_LONGEST = 44  # of a name, in characters
 _ROOM = 0.12  # of the width, between two names
 _LINEAR = 4  # costs that differ by less stand on a linear axis
 _COSTS: tuple[tuple[str, Callable[[Row], float]], ...] = (
@@ -126,8 +127,10 @@ def _name(axes: Axes, front: Sequence[Row], cost: Callable[[Row], float]) -> Non
         if any(abs(x - other) < _ROOM for other in taken):
             continue
         taken.append(x)
+        label = row.title or row.run
+        label = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
         # Above and to the left of the front there are no runs.
-        name = axes.annotate(plain(row.title or row.run), point, (-5 if x > 0.5 else 5, 7),
+        name = axes.annotate(plain(label), point, (-5 if x > 0.5 else 5, 7),
                              textcoords="offset points", ha="right" if x > 0.5 else "left",
                              fontsize=8, color=_INK, bbox=_BEHIND)  # fmt: skip
         name.set_in_layout(False)

@@ -16,7 +16,7 @@ from srexp.comparison.results import is_special, weights_kind
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.cost import HEIGHT, WIDTH
 from srexp.evaluation.document import strict_json
-from srexp.evaluation.numbers import NONE, number
+from srexp.evaluation.numbers import NONE, csv_values, number
 from srexp.evaluation.statistics import CONFIDENCE, Interval
 
 _FORMAT = 1
@@ -53,8 +53,7 @@ def to_csv(boards: Sequence[Board], limit: int) -> str:
     for board in boards:
         about = {**vars(board.task), "set": board.task.images, "images": _counted(board)}
         for row in _top(board, limit):
-            values = {key: _csv_value(value) for key, value in _values(row).items()}
-            writer.writerow({**about, **values})
+            writer.writerow(csv_values({**about, **_values(row)}))
     return text.getvalue()
 
 
@@ -188,9 +187,3 @@ def _values(row: Row) -> dict[str, Any]:
         "device": summary.timing.device if summary.timing else None,
         "minutes": row.minutes,
     }
-
-
-def _csv_value(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else repr(value)
-    return value

@@ -223,6 +223,14 @@ def test_csv_and_json_hold_all_digits_and_what_they_belong_to(make: Make, output
     assert (rows[1]["low"], data["boards"][1]["rows"][0]["low"]) == ("", None)
 
 
+def test_a_run_is_told_apart_by_what_was_typed(make: Make, output: Path) -> None:
+    make([0.1, 0.2], title="seed=1", typed="seed=1 act=relu")
+    make([0.3, 0.4], title=None, typed="")
+    make([0.2, 0.3], title="depth=3")  # of before it was noted
+    (board,) = boards(output)
+    assert [row.title for row in board.rows] == ["defaults", "depth=3", "seed=1 act=relu"]
+
+
 def test_markdown_survives_a_title_with_bars(make: Make, output: Path) -> None:
     make(GAINS, title="a|b*")
     lines = ranking.to_markdown(boards(output), [], 0).splitlines()
