@@ -100,14 +100,24 @@ class SrexpSearch(Sweeper):
         return space, fixed
 
     def _check(self, space: dict[str, BaseDistribution], fixed: list[str]) -> None:
-        """Compose the two ends of what is searched: if neither works, the command is wrong."""
+        """Compose the two ends of what is searched: if neither works, the command is wrong.
+
+        So it is where a group of one choice is to take a list.
+        """
+        from optuna.distributions import CategoricalDistribution
+
         from srexp.options import OptionError
         from srexp.sweeps.search import corners
 
+        first, _ = corners(space)
+        for key, among in space.items():
+            for value in among.choices if isinstance(among, CategoricalDistribution) else ():
+                if "." not in key and str(value).startswith("["):
+                    self._checked([*fixed, *typed({**first, key: value})])
         errors = []
-        for values in corners(space):
+        for corner in corners(space):
             try:
-                self._checked([*fixed, *typed(values)])
+                self._checked([*fixed, *typed(corner)])
             except OptionError as error:
                 errors.append(error)
         if len(errors) == 2:

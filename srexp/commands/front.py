@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from srexp.commands.exit import CommandFailed, CommandInterrupted, fail
-from srexp.config.compose import conf_dir, known_keys, register_resolvers, remove_unused_sweep
+from srexp.config.compose import conf_dir, known_keys, prepare_hydra, remove_unused_sweep
 from srexp.config.errors import broken_yaml, readable
 from srexp.options import OptionError
 from srexp.tracking.record import RunError
@@ -57,7 +57,7 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     # TensorFlow reports a missing GPU as an error each time; the run says what it runs on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module="hydra")
-    register_resolvers()
+    prepare_hydra()
     _compose_once()
     guard = Guard(task)
     main = hydra.main(config_path=str(conf_dir()), config_name=command, version_base="1.3")

@@ -18,7 +18,7 @@ from srexp.commands.console import make_console
 from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.interruption import Interruption
 from srexp.commands.sweep import Sweep
-from srexp.config.compose import register_resolvers
+from srexp.config.compose import prepare_hydra
 from srexp.config.resume import initial_run
 from srexp.config.settings import experiment_of, plain
 from srexp.config.sweeps import choices_of, names_of
@@ -187,13 +187,13 @@ class _HydraJob:
         from srexp.training.materials import gather
 
         setup_globals()
-        register_resolvers()
+        prepare_hydra()
         experiment = experiment_of(initial_run(self.values)[1])
         self.job = replace(self.job, materials=gather(experiment))
 
     def __call__(self, tell: Any, asked_to_stop: Any) -> Any:
         setup_globals()
-        register_resolvers()
+        prepare_hydra()
         Singleton.set_state(self.state)
         job = replace(self.job, tell=tell, asked_to_stop=asked_to_stop)
         done = run_job(

@@ -5,16 +5,24 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from srexp.options import OptionError
 from srexp.protocol import digest
 
+if TYPE_CHECKING:
+    from hydra.core.default_element import GroupDefault
+
 _sweeps: list[Path] = []
+
+# Groups that take several options at once, and those over which no sweep goes.
+SEVERAL = ("protocol", "benchmark", "metric")
+_NOT_SWEPT = ("sweep", "paths", "table")
 
 # Overrides that do not make another sweep.
 _SAME_SWEEP = ("hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials")
@@ -53,10 +61,44 @@ def remove_unused_sweep() -> None:
                 parent.rmdir()
 
 
-def register_resolvers() -> None:
-    """What our YAML uses beyond OmegaConf's own: `${srexp_sweep_dir:OUTPUT_DIR}`."""
+def prepare_hydra() -> None:
+    """Set up Hydra for our YAML: `${srexp_sweep_dir:OUTPUT_DIR}`, and lists refused."""
+    from hydra.core.default_element import GroupDefault
+
     OmegaConf.register_new_resolver(
         "srexp_sweep_dir", lambda output_dir: str(sweep_dir(output_dir)), replace=True
+    )
+    GroupDefault.get_options = _several_options  # type: ignore
+
+
+def _several_options(default: GroupDefault) -> list[str]:
+    """Hydra's `GroupDefault.get_options`: asked where a group was given a list, wherever it stands.
+
+    Hydra would merge the options into one, mostly the last, under the name of all.
+
+    Raises:
+        OptionError: The group takes one option.
+    """
+    assert isinstance(default.value, list) and default.group is not None
+    group, names = default.group, [str(name) for name in default.value]
+    if group not in SEVERAL and (conf_dir() / group).is_dir():
+        raise OptionError(one_choice(group, f"[{','.join(names)}]", names), group)
+    return names
+
+
+def one_choice(group: str, given: str, names: Sequence[str]) -> str:
+    """That a group takes one option; and where a sweep over several can be trained, how.
+
+    Args:
+        group: Such as `loss`.
+        given: As it was typed.
+        names: Of the options.
+    """
+    sweep = f"; one run for each: -m {group}={','.join(names)}" if len(names) > 1 else ""
+    example = f", as in {group}={names[0]}" if names and names[0] else ""
+    return (
+        f"{group}={given}: takes one option{example}{'' if group in _NOT_SWEPT else sweep} "
+        f"(lists are for {', '.join(SEVERAL)})"
     )
 
 
@@ -78,7 +120,7 @@ def compose(
 
     from srexp.config.settings import plain
 
-    register_resolvers()
+    prepare_hydra()
     given = list(overrides or [])
     if config_dir is not None:
         given.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from difflib import get_close_matches
 
 from yaml import YAMLError
 
-from srexp.config.compose import commands_with, conf_dir
+from srexp.config.compose import SEVERAL, commands_with, conf_dir, one_choice
+from srexp.config.registry import groups, implementations
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -52,8 +55,7 @@ def _grammar(text: str, known: list[str]) -> str | None:
         run = f" (a run: run={match[1]})" if re.match(r"20\d\d-|latest", match[1]) else ""
         return f"{match[1]}: must be KEY=VALUE or GROUP=OPTION{run}"
     if match := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
-        key, values = match[1], match[2]
-        return f"{key}={values}: several values are a list, {key}=[{values}], or a sweep, with -m"
+        return _several_values(match[1].lstrip("+"), match[2])
     match = re.search(
         r"(?:Error parsing override '(?=.*'\n)|LexerNoViableAltException: )(.*?)(?:'\n|\s+\^)",
         text,
@@ -65,6 +67,29 @@ def _grammar(text: str, known: list[str]) -> str | None:
             "quotes of its own: KEY=\"'VALUE'\""
         )
     return None
+
+
+def _several_values(key: str, values: str) -> str:
+    """What `KEY=A,B` without `-m` may have meant."""
+    group = key.split("@")[0]
+    if "." not in group and group not in SEVERAL and (conf_dir() / group).is_dir():
+        return one_choice(group, values, values.split(","))
+    sweep = f"one run for each of several values: -m {shlex.quote(f'{key}={values}')}"
+    kind = "Any" if group in SEVERAL else _type(key)
+    if not kind.startswith(("list", "Any")):
+        return f"{key}={values}: takes one value; {sweep}"
+    listed = f"several values are a list, {shlex.quote(f'{key}=[{values}]')}"
+    return f"{key}={values}: {listed}" + (f"; {sweep}" if kind == "Any" else "")
+
+
+def _type(key: str) -> str:
+    """The type of an option's key; `Any` is one value or several."""
+    group, _, name = key.rpartition(".")
+    options = implementations(group).values() if group in groups() else ()
+    types = [
+        str(field.type) for option in options for field in fields(option) if field.name == name
+    ]
+    return types[0] if types else ""
 
 
 def _unknown_key(text: str, known: list[str]) -> str | None:

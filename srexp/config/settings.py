@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from srexp.config.compose import SEVERAL
 from srexp.config.effect import has_effect, is_folder
 from srexp.config.registry import implementation
 from srexp.data.sources import Benchmark
@@ -23,11 +24,10 @@ from srexp.options import OptionError, Options, additions, flatten
 from srexp.protocol import Protocol, digest
 from srexp.training.experiment import Experiment, Paths, check_seed
 
-# Groups whose node holds one named option, and those that hold several, by name.
+# Groups whose node holds one named option; those of `SEVERAL` hold several, by name.
 _SINGLE = (
     "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
 )  # fmt: skip
-_SEVERAL = ("protocol", "benchmark", "metric")
 
 
 @dataclass
@@ -190,7 +190,7 @@ def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
     for group in _SINGLE:
         if group in known:
             values[group] = build_option(group, values.get(group), group)
-    for group in _SEVERAL:
+    for group in SEVERAL:
         if group not in known:
             continue
         nodes = values.get(group) or {}
@@ -313,7 +313,7 @@ def _each_option(
     for group in _SINGLE:
         if isinstance(values.get(group), dict):
             values[group] = option(group, values[group])
-    for group in _SEVERAL:
+    for group in SEVERAL:
         if isinstance(values.get(group), dict):
             values[group] = {name: option(group, node) for name, node in values[group].items()}
     return values

@@ -132,13 +132,12 @@ def _is_group(key: str, config_dir: Path | None) -> bool:
 
 
 def _built_on(value: Any) -> list[str]:
-    names = value if isinstance(value, list) else [value]
-    if NAME in names:
+    if value == NAME:
         raise OptionError(
             f"experiment={NAME}: {NAME}.yaml cannot build on a file of its own name; rename that",
             "experiment",
         )
-    return [_flow(name) for name in names]
+    return [_flow(value)]
 
 
 def _flow(value: Any) -> str:

@@ -222,6 +222,7 @@ def test_a_job_that_fails(tmp_path: Path, command: Callable[..., Any], on_error:
     ("given", "said"),
     [
         (["trainer.hr_patch_size=48,49"], "does not divide"),
+        (["act=tanh,[relu,prelu]"], "act=[relu,prelu]: takes one option, as in act=relu; one run"),
         (["seed=0,1", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0"),
         (["seed=0,1", "hydra.launcher.on_error=ignore"], "on_error=ignore"),
         (["seed=0,1", "data=folder", "data.train_dir=nowhere"], "nowhere"),

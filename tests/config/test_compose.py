@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 import srexp
-from srexp.config.compose import compose, conf_dir, known_keys
+from srexp.config.compose import commands_with, compose, conf_dir, known_keys
 from srexp.config.errors import readable
 from srexp.config.registry import groups, implementation, implementations
 from srexp.config.settings import experiment_of
@@ -63,7 +64,11 @@ def test_a_typo_is_answered_with_the_nearest_name(
     ("override", "wanted"),
     [
         ("model.depth", "model.depth: must be KEY=VALUE"), ("latest", "(a run: run=latest)"),
-        ("benchmark=set5,set14", "are a list, benchmark=[set5,set14], or a sweep"),
+        ("benchmark=set5,set14",
+         "are a list, 'benchmark=[set5,set14]'; one run for each of several values: -m benchmark="),
+        ("model.value_range=0,1", "values are a list, 'model.value_range=[0,1]'"),
+        ("model.depth=3,5", "takes one value; one run for each of several values: -m model.depth="),
+        ("act=relu,prelu", "takes one option, as in act=relu; one run for each: -m act=relu,prelu"),
         ('seed=1, "m" é', "wants quotes of its own"), ("model.depth=[1", "[1"),
         ("model.depth=3=", "=3="),
         ("~foo", "'foo' does not exist"), ("+model.depth=3", "already at 'model.depth'"),
@@ -73,6 +78,32 @@ def test_other_mistakes_fit_one_line_and_name_the_override(
     known: list[str], override: str, wanted: str
 ) -> None:
     assert wanted in message(known, override)
+
+
+@pytest.mark.parametrize(
+    "group", sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and p.name != "hydra")
+)
+def test_only_some_groups_take_lists(composed: Composed, group: str, tmp_path: Path) -> None:
+    """Hydra would merge both options into one, and the run would have the label of both."""
+    command = commands_with(group)[0]
+    names = [path.stem for path in sorted((conf_dir() / group).glob("*.yaml"))][:2]
+    names = names if len(names) == 2 else names * 2
+    given = f"{group}=[{','.join(names)}]"
+    if group in ("protocol", "benchmark", "metric"):
+        assert set(composed(command, given)[group]) == set(names)
+        return
+    with pytest.raises(OptionError, match=f"^{re.escape(given)}: takes one option, as in") as error:
+        compose(command, [given])
+    # In an experiment's file too; and what the message says can be typed.
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        f"# @package _global_\ndefaults:\n  - override /{group}: [{', '.join(names)}]\n"
+    )
+    if group not in ("experiment", "sweep", "debug", "table"):
+        with pytest.raises(OptionError, match=f"^{re.escape(given)}: takes one option"):
+            compose("train", ["experiment=mine"], config_dir=str(tmp_path))
+    if "-m" in str(error.value):
+        assert f"-m {group}={','.join(names)} " in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def in_order(config: Any) -> Any:
         ["experiment=tutorial2018", "act=gelu", "model.depth=3", "model.output_activation=linear"],
         ["act=gelu", "experiment=tutorial2018"],
         ["experiment=srcnn_915_x3_t91", "benchmark=photos", "model=deconv"],
-        ["experiment=[srcnn_915_x3_t91,tutorial2018]", "trainer.steps=9"],
+        ["experiment=srcnn_915_x3_t91", "trainer.steps=9"],
         ["optimizer=sgd", "optimizer.learning_rate=1e-5"],
         ["trainer.max_minutes=null", "trainer.ema=0.999", "trainer.augment=false"],
         ["tracking.experiment='1e-3'", "tracking.uri='no'", "paths.output_dir=relative/folder"],

@@ -406,6 +406,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (("act=relu,prelu", "hydra.sweeper.n_trials=x"), "hydra.sweeper.n_trials"),
         (("act=relu,prelu", "hydra.sweeper.sampler=cmaes"), "must be one of tpe, random"),
         (("act=relu,prelu", "trainer.dry_run=true"), "trainer.dry_run=True: has no result"),
+        (("seed=0,1", "act=tanh,[relu,prelu],elu"), "act=[relu,prelu]: takes one option"),
         (("seed=interval(2,1)",), "seed=interval(2,1): 2 is above 1"),
     ],
 )
