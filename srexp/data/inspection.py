@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from srexp.data.known import KnownSet, known_sets
-from srexp.data.sets import DataError, pixels_digest
+from srexp.data.sets import DataError, passed_over, pixels_digest
 from srexp.images.colour import grey_of_rgb
-from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image, stored_as
+from srexp.images.io import (
+    EXTENSIONS,
+    ImageFileError,
+    Stored,
+    list_images,
+    read_image,
+    size_of,
+    stored_as,
+)
 from srexp.images.resize import resize_pillow
 
 # Two pictures look alike if their 12x12 thumbnails correlate so well and differ by so few of 255
@@ -33,6 +39,11 @@ _ASPECT = 0.1
 # a time. A pixel takes some 25 bytes meanwhile.
 _AT_ONCE = 4
 _LARGE = 1 << 22
+# What files of an ending hold.
+_ENDINGS = {
+    "png": ("PNG",), "jpg": ("JPEG", "MPO"), "jpeg": ("JPEG", "MPO"), "bmp": ("BMP", "DIB"),
+    "webp": ("WEBP",), "tif": ("TIFF",), "tiff": ("TIFF",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,27 +54,23 @@ class Picture:
         path: The file.
         width: Pixels.
         height: Pixels.
-        format: `PNG`, `JPEG`, ...
-        mode: Pillow's: `RGB`, `L`, ...
-        bits: A channel.
+        stored: How it is stored.
         bytes: Of the file.
         sha256: Of the file.
         pixels: `srexp.data.sets.pixels_digest`.
         thumbnail: `[144]`, 0 to 255, grey.
-        remark: What its reading changes, or None.
+        remarks: What its reading changes.
     """
 
     path: Path
     width: int
     height: int
-    format: str
-    mode: str
-    bits: int
+    stored: Stored
     bytes: int
     sha256: str
     pixels: str
     thumbnail: np.ndarray
-    remark: str | None
+    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Inspected:
         """For programs: counts, sizes, formats, and the findings."""
         pictures = self.pictures
         counted = {
-            name: dict(Counter(str(getattr(picture, name)) for picture in pictures).most_common())
+            name: dict(Counter(str(getattr(p.stored, name)) for p in pictures).most_common())
             for name in ("format", "mode", "bits")
         }
         sides = {
@@ -207,17 +214,17 @@ def _read_all(
 
 def _pixels_of(path: Path) -> int:
     try:
-        with Image.open(path) as file:
-            return file.width * file.height
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+        width, height = size_of(path)
+    except ImageFileError:
         return 0  # reading it says why
+    return width * height
 
 
 def _read(path: Path) -> Picture | ImageFileError:
     try:
         content = path.read_bytes()
-        image, remark = read_image(path)
-        stored, mode, bits = stored_as(path)
+        image, remarks = read_image(path)
+        stored = stored_as(path)
     except ImageFileError as error:
         return error
     except OSError as error:
@@ -226,8 +233,8 @@ def _read(path: Path) -> Picture | ImageFileError:
     grey = grey_of_rgb(image) if image.shape[2] == 3 else image
     thumbnail = resize_pillow(grey, (_THUMBNAIL, _THUMBNAIL), "bicubic").ravel() * 255
     return Picture(
-        path, width, height, stored, mode, bits, len(content),
-        hashlib.sha256(content).hexdigest(), pixels_digest(image), thumbnail, remark,
+        path, width, height, stored, len(content),
+        hashlib.sha256(content).hexdigest(), pixels_digest(image), thumbnail, remarks,
     )  # fmt: skip
 
 
@@ -242,34 +249,28 @@ def _find(inspected: Inspected, errors: list[ImageFileError]) -> None:
         endings = " ".join(sorted(ending[1:] for ending in EXTENSIONS))
         faults.append(Finding("count", f"no pictures in it (looked for {endings})", []))
     same: dict[str, list[str]] = {}
+    remarks: dict[str, list[str]] = {}
     for picture in pictures:
         same.setdefault(picture.pixels, []).append(picture.path.name)
-        if picture.remark:
-            notes.append(
-                Finding(
-                    "remark", picture.remark.removeprefix(f"{picture.path}: "), [picture.path.name]
-                )
-            )
+        for remark in (*picture.remarks, *_misnamed(picture)):
+            remarks.setdefault(remark, []).append(picture.path.name)
+    for what, names in (*remarks.items(), *passed_over(inspected.folder)):
+        notes.append(Finding("remark", what, names))
     published = _against_published(inspected)
     for names in same.values():
         if len(names) > 1:
             as_published = " (as published)" if published else ""
             finding = Finding("duplicate", f"the same pixels{as_published}", names)
             (notes if published else faults).append(finding)
-    below = sorted(
-        path.name
-        for path in inspected.folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and _holds_pictures(path)
-    )
-    if below:
-        notes.append(Finding("remark", "pictures in folders below are not read", below))
 
 
-def _holds_pictures(folder: Path) -> bool:
-    try:
-        return bool(list_images(folder))
-    except OSError:
-        return False
+def _misnamed(picture: Picture) -> list[str]:
+    stored, ending = picture.stored, picture.path.suffix.lower()[1:]
+    kind = _ENDINGS[ending]
+    if stored.format in kind:
+        return []
+    lossy = ", compressed with loss" if stored.lossy else ""
+    return [f"named {ending}, and {stored.format} inside{lossy}"]
 
 
 def _against_published(inspected: Inspected) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -14,6 +16,9 @@ from srexp.data.known import known_sets
 from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image
 from srexp.images.quantize import pack, unpack
 from srexp.options import OptionError
+
+# Kinds of files that are not read and are named.
+_KINDS = 6
 
 
 class DataError(OptionError):
@@ -29,6 +34,11 @@ def _digest_packed(packed: np.ndarray) -> str:
     content = hashlib.sha256(f"{packed.dtype} {packed.shape}".encode())
     content.update(np.ascontiguousarray(packed).data)
     return content.hexdigest()
+
+
+def unambiguous(name: str) -> str:
+    """A file's name on one line, whatever is in it."""
+    return name if name.isprintable() else repr(name)
 
 
 def listed(items: Sequence[str], most: int = 5) -> str:
@@ -126,18 +136,71 @@ class ImageSet:
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
-def _unique_names(paths: list[Path]) -> list[str]:
-    """The shortest name of each file that no other has: `a`, else `folder/a.png`, else its path."""
-    forms = [
-        [path.stem for path in paths],
-        [f"{path.parent.name}/{path.name}" for path in paths],
-        [str(path) for path in paths],
-    ]
-    counts = [Counter(form) for form in forms]
+def unique_tails(paths: Sequence[Path]) -> list[str]:
+    """The shortest name of each file that no other has, in composed Unicode (NFC).
+
+    `a`, else `a.png`, else with as many of its folders as it takes: `x/a.png`. None is absolute,
+    so that the names stay when all is moved together.
+    """
+    parts = [unicodedata.normalize("NFC", os.path.abspath(p)).split(os.sep)[1:] for p in paths]
+    names = [""] * len(paths)
+    left, taken, depth = list(range(len(paths))), set[str](), 0
+    while left:
+        form = {i: "/".join(parts[i][-depth:]) if depth else Path(parts[i][-1]).stem for i in left}
+        counts = Counter(form.values())
+        if depth > max(len(parts[i]) for i in left):  # NFC alone made them one
+            form = {i: f"{parts[i][-1]} ({n})" for n, i in enumerate(left, 1)}
+            counts = Counter(form.values())
+        named = [i for i in left if counts[form[i]] == 1 and form[i] not in taken]
+        for i in named:
+            names[i] = form[i]
+        taken.update(form[i] for i in named)
+        left = [i for i in left if not names[i]]
+        depth += 1
+    return names
+
+
+def passed_over(folder: Path) -> list[tuple[str, list[str]]]:
+    """What lies in a folder and is not read: each kind in words, with the names."""
+    kinds: dict[str, list[str]] = {}
+    endings: Counter[str] = Counter()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            kind = "hidden, and not read"
+        elif path.is_symlink() and not path.exists():
+            kind = "links that lead nowhere"
+        elif path.is_dir():
+            kind = "pictures in folders below are not read"
+            if not _holds_pictures(path):
+                continue
+        elif path.suffix.lower() in EXTENSIONS and path.is_file():
+            continue
+        else:
+            kind = "kinds that are not read"
+            endings[path.suffix.lower()[1:] or "no ending"] += 1
+        kinds.setdefault(kind, []).append(path.name)
+    counted = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(_KINDS))
     return [
-        next(form[i] for form, count in zip(forms, counts, strict=True) if count[form[i]] == 1)
-        for i in range(len(paths))
+        (f"{kind} ({counted})" if kind == "kinds that are not read" else kind, names)
+        for kind, names in kinds.items()
     ]
+
+
+def _holds_pictures(folder: Path) -> bool:
+    try:
+        return any(not name.startswith(".") for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def remarks_on(folder: Path) -> list[str]:
+    """`passed_over` in lines."""
+    return [f"{folder}: {said_of(names, what)}" for what, names in passed_over(folder)]
+
+
+def said_of(names: Sequence[str], what: str) -> str:
+    """Something of files, the first few by name: `a, b and 3 more: what`."""
+    return f"{listed([unambiguous(name) for name in names])}: {what}"
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -161,26 +224,29 @@ def pictures_in(folder: Path) -> list[Path]:
             raise DataError(f"{folder}: {path.name!r} is no valid name (not UTF-8)") from None
     if not found:
         endings = " ".join(sorted({e[1:] for e in EXTENSIONS}))
-        raise DataError(f"{folder}: no pictures in it (looked for {endings}, not in subfolders)")
+        there = "".join(f"; {said_of(names, what)}" for what, names in passed_over(folder))
+        raise DataError(f"{folder}: no pictures in it (looked for {endings}){there}")
     return found
 
 
 def read_pictures(
     pictures: Iterable[tuple[str, Path]], remarks: list[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and images of files, read one by one; remarks on them are added to `remarks`.
+    """Names and images of files, read one by one; in the end remarks are added to `remarks`.
 
     Raises:
         DataError: A file cannot be read.
     """
+    said: dict[tuple[Path, str], list[str]] = {}
     for name, path in pictures:
         try:
-            image, remark = read_image(path)
+            image, about = read_image(path)
         except ImageFileError as error:
             raise DataError(str(error)) from None
-        if remark:
-            remarks.append(remark)
+        for remark in about:
+            said.setdefault((path.parent, remark), []).append(path.name)
         yield name, image
+    remarks += [f"{folder}: {said_of(names, what)}" for (folder, what), names in said.items()]
 
 
 def read_folders(name: str, folders: list[Path], *, expected: int | None = None) -> ImageSet:
@@ -192,7 +258,8 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
         expected: How many pictures there must be; None for any number but 0.
 
     Raises:
-        DataError: A folder is missing or empty, a file cannot be read, or the count is wrong.
+        DataError: A folder is missing, empty or given twice, a file cannot be read, or the count
+            is wrong.
     """
     for folder in folders:
         if not folder.exists():
@@ -201,11 +268,22 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
                 f"{folder}: no such folder (paths.data_dir, or SREXP_DATA_DIR, says where the "
                 f"known image sets lie{f'; to get this one: {get}' if get else ''})"
             )
+    seen: dict[Path, Path] = {}
+    for folder in folders:
+        before = seen.setdefault(folder.resolve(), folder)
+        if before is not folder:
+            same = f"{folder}" if str(before) == str(folder) else f"{before} and {folder}"
+            raise DataError(
+                f"{same}: one folder, given twice; some of its pictures would be in training and "
+                "in validation"
+            )
     paths = [path for folder in folders for path in pictures_in(folder)]
     if expected is not None and len(paths) != expected:
         where = " and ".join(str(folder) for folder in folders)
         raise DataError(f"{where}: {len(paths)} pictures, but {name} has {expected}")
-    return read_files(name, paths)
+    images = read_files(name, paths)
+    images.remarks += [remark for folder in folders for remark in remarks_on(folder)]
+    return images
 
 
 def read_files(name: str, paths: list[Path]) -> ImageSet:
@@ -215,5 +293,5 @@ def read_files(name: str, paths: list[Path]) -> ImageSet:
         DataError: A file cannot be read.
     """
     remarks: list[str] = []
-    pictures = zip(_unique_names(paths), paths, strict=True)
+    pictures = zip(unique_tails(paths), paths, strict=True)
     return ImageSet(name, Images(read_pictures(pictures, remarks)), remarks)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from srexp.data.names import match_names, one_each
-from srexp.data.sets import DataError, listed, pictures_in
+from srexp.data.sets import DataError, listed, pictures_in, read_pictures, remarks_on
 from srexp.evaluation.scoring import Case, Task
 from srexp.files import write_atomically
 from srexp.images.colour import grey_of_rgb
@@ -83,26 +83,26 @@ class SavedImages:
         except DataError as error:
             raise DataError(f"sr_dir: {error}") from None
         _check_sizes(files, task)
-        remarks = []
+        remarks = remarks_on(folder)
         if found[""]:
             others = listed([path.name for path in found[""]])
             remarks.append(f"{folder}: pictures of no image of {task.images.name}: {others}")
         stored = {path: stored_as(path) for path in files.values()}
-        deep = [path.name for path, (_, _, bits) in stored.items() if bits > 8]
+        deep = [path.name for path, kind in stored.items() if kind.bits > 8]
         if deep:
             raise DataError(f"{folder}: more than 8 bits a channel: {listed(deep)}; save 8")
-        clear = [path.name for path, (_, mode, _) in stored.items() if mode in ("RGBA", "LA", "PA")]
-        if clear:
-            remarks.append(f"{folder}: transparent pixels are laid on white: {listed(clear)}")
+        odd = [(p.name, p) for p, kind in stored.items() if kind.alpha or kind.frames > 1]
+        for _ in read_pictures(odd, remarks):
+            pass  # only what there is to be said of them is wanted here
         shapes = task.images.images.shapes
         grey = [
             path.name
             for name, path in files.items()
-            if stored[path][1] in ("L", "1", "LA") and shapes[name][2] == 3
+            if stored[path].mode in ("L", "1", "LA") and shapes[name][2] == 3
         ]
         if grey and task.protocol.channels == 1:
             remarks.append(f"{folder}: grey files of colour images are taken as Y: {listed(grey)}")
-        lossy = [p.name for p in files.values() if p.suffix.lower() in (".jpg", ".jpeg", ".webp")]
+        lossy = [path.name for path, kind in stored.items() if kind.lossy]
         if lossy:
             remarks.append(f"{folder}: what JPEG or WebP has lost is scored too: {listed(lossy)}")
         return cls(task, files, remarks)
@@ -117,10 +117,10 @@ class SavedImages:
         """
         path = self.files[case.name]
         try:
-            image, remark = read_image(path)
+            image, _ = read_image(path)
         except ImageFileError as error:
             raise DataError(str(error)) from None
-        if remark is not None or pack(image).dtype != np.uint8:
+        if pack(image).dtype != np.uint8:
             raise DataError(f"{path}: has more than 8 bits; save it with 8")
         channels = case.hr.shape[2]
         if image.shape[2] == channels:

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import io
+import math
+import os
 import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from srexp.images import tiff
 from srexp.images.quantize import from_uint8, to_uint8
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+# By content, whatever their names.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+# How other files begin that are found under such names.
+_OTHERS = {b"GIF8": "GIF", b"8BPS": "Photoshop", b"%PDF": "PDF", b"<svg": "SVG", b"<?xm": "SVG"}
+# How those begin that are read.
+_READ = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF", *tiff.SIGNATURES)
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+# Pillow would refuse more than this, and warn of more than half of it.
+_MOST_MEGAPIXELS = 178.0
+MOST_MEGAPIXELS = "SREXP_MAX_MEGAPIXELS"
+# EXIF 2.3, tag 0x0112: which corner of the scene the first stored row and column lie at.
+_ORIENTATION = 0x0112
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a[:, ::-1].swapaxes(0, 1),
+}
+_SIDEWAYS = (5, 6, 7, 8)
+_OPENING = threading.Lock()
 
 
 class ImageFileError(ValueError):
@@ -27,121 +58,273 @@ def list_images(folder: Path) -> list[Path]:
     )
 
 
-def read_image(path: Path) -> tuple[np.ndarray, str | None]:
-    """Read one picture.
+@dataclass(frozen=True)
+class Stored:
+    """How a picture file holds its pixels, whatever its name ends in.
 
-    Palettes become RGB; 1-bit becomes grey; CMYK becomes RGB; transparent pixels are laid on
-    white; the EXIF orientation is applied; 16-bit grey keeps its 16 bits. 16-bit colour is
-    reduced to 8 bits, and the second value says so.
+    Attributes:
+        format: `PNG`, `JPEG`, `WEBP`, `TIFF` or `BMP`.
+        mode: Pillow's: `RGB`, `L`, ...
+        alpha: Whether pixels may be transparent.
+        bits: A channel.
+        width: Pixels, as `read_image` gives them.
+        height: Likewise.
+        frames: How many pictures are in it; the first one is read.
+        lossy: Whether its compression has lost something.
+    """
+
+    format: str
+    mode: str
+    alpha: bool
+    bits: int
+    width: int
+    height: int
+    frames: int
+    lossy: bool
+
+
+def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
+    """Read one picture; docs/images.md says how each kind is read.
 
     Returns:
-        The image, `[H, W, 1 or 3]` float32 in [0, 1], and a remark or None.
+        The image, `[H, W, 1 or 3]` float32 in [0, 1], and what a person should know of its
+        reading, such as that the file holds other pictures too.
 
     Raises:
-        ImageFileError: Not a picture, cut short, or of a kind that is not read.
+        ImageFileError: Not a picture, cut short, too large, or of a kind that is not read.
     """
-    try:
-        with Image.open(path) as file:
-            remark = None
-            if _is_16bit_colour(file, path):
-                remark = f"{path}: 16-bit colour was reduced to 8 bits"
-            elif _png_kind(file, path) == (16, 4):
-                remark = f"{path}: 16-bit grey with transparency was reduced to 8 bits"
-            file.load()
-            image = _to_array(ImageOps.exif_transpose(file), path)
-            if _png_kind(file, path)[1] == 4:  # Pillow opens 16-bit grey with alpha as colour
-                image = image[..., :1]
-            return image, remark
-    except UnidentifiedImageError:
-        raise ImageFileError(f"{path}: not a picture (its content is of no known format)") from None
-    except ImageFileError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageFileError(f"{path}: too large to read ({error})") from None
-    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
-        raise ImageFileError(f"{path}: cannot be read ({error or type(error).__name__})") from None
+    with _opened(path) as (file, kind):
+        stored = _stored(file, kind, path)
+        if file is None:
+            assert kind is not None
+            image, clear = _on_white(*tiff.read_deep(path, kind))
+            image, profile = _UPRIGHT.get(kind.orientation, np.asarray)(image), kind.profile
+        else:
+            profile = file.info.get("icc_profile")
+            # Pillow turns TIFF files itself.
+            turned = 1 if kind else file.getexif().get(_ORIENTATION, 1)
+            image, clear = _pixels(file, path)
+            image = _UPRIGHT.get(turned, np.asarray)(image)
+    remarks = []
+    if stored.frames > 1:
+        what = "pages" if stored.format == "TIFF" else "frames"
+        remarks.append(f"{stored.frames} {what}, of which the first is read")
+    if clear:
+        remarks.append("transparent pixels are laid on white")
+    if name := _other_profile(profile):
+        remarks.append(f"colour profile {name!r} is not applied: levels are taken as sRGB")
+    return np.ascontiguousarray(image, np.float32), remarks
 
 
 def size_of(path: Path) -> tuple[int, int]:
     """Width and height of a picture file as `read_image` gives it, from its header alone.
 
     Raises:
-        ImageFileError: Not a picture.
+        ImageFileError: Not a picture, too large, or of a kind that is not read.
     """
-    try:
-        with Image.open(path) as file:
-            turned = file.getexif().get(274, 1) in (5, 6, 7, 8)  # the EXIF orientation
-            return (file.height, file.width) if turned else file.size
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
-        raise ImageFileError(f"{path}: not a picture ({error})") from None
+    stored = stored_as(path)
+    return stored.width, stored.height
 
 
-def stored_as(path: Path) -> tuple[str, str, int]:
-    """How a picture file holds its pixels: format, Pillow's mode, bits a channel.
+def stored_as(path: Path) -> Stored:
+    """How a picture file holds its pixels, from its header alone.
 
     Raises:
-        ImageFileError: Not a picture.
+        ImageFileError: Not a picture, too large, or of a kind that is not read.
+    """
+    with _opened(path) as (file, kind):
+        return _stored(file, kind, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile | None, tiff.Layout | None]]:
+    """A file of a kind that is read: as Pillow opens it, its layout if it is a TIFF, or both.
+
+    Raises:
+        ImageFileError: Whatever goes wrong, also while it is open.
     """
     try:
-        with Image.open(path) as file:
-            bits = _png_kind(file, path)[0]
-            if file.format == "TIFF":
-                depths = getattr(file, "tag_v2", {}).get(258, 8)
-                bits = max(depths) if isinstance(depths, tuple) else depths
-            by_mode = {"1": 1, "I": 32, "F": 32}
-            wide = 16 if file.mode.startswith("I;16") else by_mode.get(file.mode, 8)
-            return file.format or "?", file.mode, bits or wide
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error) as error:
-        raise ImageFileError(f"{path}: not a picture ({error})") from None
+        kind = tiff.layout(path) if _begins(path, 4) in tiff.SIGNATURES else None
+        if kind is not None:
+            _check_size(path, kind.width, kind.height)
+            if kind.refusal:
+                raise ImageFileError(f"{path}: {kind.refusal}")
+            if kind.deep:
+                yield None, kind
+                return
+        with _open(path) as file:
+            _check_size(path, *file.size)
+            yield file, kind
+    except ImageFileError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageFileError(f"{path}: {_what_else(path)}") from None
+    except MemoryError:
+        raise ImageFileError(f"{path}: does not fit into memory") from None
+    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
+        why = getattr(error, "strerror", None) or error or type(error).__name__
+        raise ImageFileError(f"{path}: cannot be read ({why})") from None
 
 
-def _to_array(picture: Image.Image, path: Path) -> np.ndarray:
-    if picture.mode.startswith("I;16"):
-        values = np.asarray(picture).astype(np.float64)
-        values[values == picture.info.get("transparency", -1)] = (
-            65535  # that level is laid on white
+def _open(path: Path) -> ImageFile.ImageFile:
+    """Without Pillow's limit, which would be a warning to one and a traceback to another."""
+    with _OPENING:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    given = os.environ.get(MOST_MEGAPIXELS) or str(_MOST_MEGAPIXELS)
+    try:
+        most = float(given)
+    except ValueError:
+        most = math.nan
+    if not most > 0:
+        raise ImageFileError(f"{MOST_MEGAPIXELS}={given}: must be a number of megapixels above 0")
+    size = width * height / 1e6
+    if size > most:
+        raise ImageFileError(
+            f"{path}: is {width}x{height}, {size:.0f} megapixels, and more than {most:g} are not "
+            f"read; to read it, set the environment variable {MOST_MEGAPIXELS}={math.ceil(size)}"
         )
-        return (values / 65535).astype(np.float32)[..., None]
-    if picture.mode == "I":  # some 16-bit files open as 32-bit integers
-        values = np.asarray(picture)
-        if values.min() < 0 or values.max() > 65535:
-            raise ImageFileError(f"{path}: 32-bit grey is not read; save it with 8 or 16 bits")
-        return (values / 65535).astype(np.float32)[..., None]
-    if picture.mode == "F":
-        raise ImageFileError(f"{path}: floating-point grey is not read; save it with 8 or 16 bits")
+
+
+def _begins(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _what_else(path: Path) -> str:
+    """What a file is that Pillow does not take for a picture of the kinds that are read."""
+    start = _begins(path, 12)
+    if start[4:8] == b"ftyp":
+        other = "AVIF" if start[8:12] in (b"avif", b"avis") else "HEIC or a film"
+    else:
+        other = _OTHERS.get(start[:4], "")
+    if other:
+        return f"is {other} inside, which is not read; save it as PNG"
+    if start.startswith(_READ):
+        return "cannot be read (damaged, or of a kind that is not read, as 12-bit JPEG)"
+    return "not a picture (its content is of no known format)"
+
+
+def _stored(file: ImageFile.ImageFile | None, kind: tiff.Layout | None, path: Path) -> Stored:
+    if kind is not None:
+        width, height = kind.width, kind.height
+        if kind.orientation in _SIDEWAYS:
+            width, height = height, width
+        mode = file.mode if file else kind.mode
+        alpha = file.has_transparency_data if file else "A" in mode
+        return Stored("TIFF", mode, alpha, kind.bits, width, height, kind.pages, kind.lossy)
+    assert file is not None
+    width, height = file.size
+    if file.getexif().get(_ORIENTATION, 1) in _SIDEWAYS:
+        width, height = height, width
+    bits = _png_kind(file, path)[0] or (1 if file.mode == "1" else 8)
+    lossy = file.format in ("JPEG", "MPO") or (file.format == "WEBP" and _webp_is_lossy(path))
+    frames = getattr(file, "n_frames", 1)
+    alpha = file.has_transparency_data
+    return Stored(file.format or "?", file.mode, alpha, bits, width, height, frames, lossy)
+
+
+def _pixels(file: ImageFile.ImageFile, path: Path) -> tuple[np.ndarray, bool]:
+    """`[H, W, 1 or 3]` in [0, 1] as stored, and whether anything transparent was laid on white."""
+    kind = _png_kind(file, path)
+    if kind[0] == 16:
+        return _on_white(*_deep_png(file, path, colour=bool(kind[1] & 2), alpha=bool(kind[1] & 4)))
+    file.load()
+    picture: Image.Image = file
+    clear = False
+    if picture.mode not in _MODES:
+        raise ImageFileError(f"{path}: is of mode {picture.mode}, which is not read; save RGB")
     if picture.has_transparency_data:
         grey = picture.mode in ("LA", "La", "L", "1")
         layer = picture.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        flat = Image.alpha_composite(white, layer)
-        picture = flat.convert("L" if grey else "RGB")
-    elif picture.mode == "1":
-        picture = picture.convert("L")
+        clear = layer.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
+        if clear:
+            layer = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        picture = layer.convert("L" if grey else "RGB")
     elif picture.mode != "L":
-        picture = picture.convert("RGB")
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
     array = from_uint8(np.asarray(picture))
-    return array if array.ndim == 3 else array[..., None]
+    return (array if array.ndim == 3 else array[..., None]), clear
 
 
-def _is_16bit_colour(file: Image.Image, path: Path) -> bool:
-    """Pillow opens such files as 8 bits without a word, so look at the header."""
-    if file.format == "PNG":
-        return _png_kind(file, path) in ((16, 2), (16, 6))
-    if file.format == "TIFF":
-        bits = getattr(file, "tag_v2", {}).get(258, ())
-        bits = bits if isinstance(bits, tuple) else (bits,)
-        return len(bits) >= 3 and max(bits) > 8
-    return False
+def _deep_png(
+    file: ImageFile.ImageFile, path: Path, *, colour: bool, alpha: bool
+) -> tuple[np.ndarray, np.ndarray | None, bool]:
+    """A PNG of 16 bits, as `_on_white` takes it. Of colour Pillow gives the upper 8 bits alone."""
+    channels = (3 if colour else 1) + alpha
+    if channels == 1:
+        samples = np.asarray(file)[..., None]
+    elif channels == 2:
+        samples = _as_bytes(path)
+    else:
+        halves = []
+        for order in "BL":  # taken for little-endian, the lower half comes where the upper would
+            with _open(path) as again:
+                (tile,) = again.tile
+                again.tile = [tile._replace(args=f"{file.mode};16{order}")]
+                halves.append(np.asarray(again).astype(np.uint16))
+        samples = halves[0] << np.uint16(8) | halves[1]
+    clear = file.info.get("transparency")
+    if clear is not None:
+        return samples / np.float32(65535), (samples != clear).any(axis=2, keepdims=True), False
+    values = samples / np.float32(65535)
+    return (values[..., :-1], values[..., -1:], False) if alpha else (values, None, False)
+
+
+def _as_bytes(path: Path) -> np.ndarray:
+    """Grey and alpha of 16 bits, of which Pillow gives 8: read as four channels of 8 bits."""
+    content = bytearray(path.read_bytes())
+    content[24:26] = bytes([8, 6])  # bit depth and colour type; what follows is the checksum
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as file:
+        return np.asarray(file).view(">u2").astype(np.uint16)
+
+
+def _on_white(
+    colour: np.ndarray, alpha: np.ndarray | None, multiplied: bool
+) -> tuple[np.ndarray, bool]:
+    """Colour over white, and whether anything shines through; `multiplied`: alpha is in it."""
+    if alpha is None or alpha.min() == 1:
+        return colour, False
+    over = (colour if multiplied else colour * alpha) + (1 - np.asarray(alpha, np.float32))
+    return np.clip(over, 0, 1), True
+
+
+def _other_profile(profile: bytes | None) -> str | None:
+    """The name of a colour profile other than sRGB."""
+    if not profile:
+        return None
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
+    except (OSError, ImageCms.PyCMSError):
+        name = "damaged"
+    return None if "srgb" in name.casefold() else name
 
 
 def _png_kind(file: Image.Image, path: Path) -> tuple[int, int]:
     """Bit depth and colour type from a PNG's header; zeros for another format."""
-    if file.format != "PNG":
-        return 0, 0
-    with path.open("rb") as raw:
-        header = raw.read(26)
     # Signature (8), IHDR length and type (8), width and height (8), bit depth, colour type.
+    header = _begins(path, 26) if file.format == "PNG" else b""
     return (header[24], header[25]) if len(header) == 26 else (0, 0)
+
+
+def _webp_is_lossy(path: Path) -> bool:
+    """By its first chunk of pixels (RFC 9649): `VP8L` is lossless."""
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(header := file.read(8)) == 8:
+            name, length = header[:4], int.from_bytes(header[4:], "little")
+            if name in (b"VP8 ", b"VP8L"):
+                return name == b"VP8 "
+            # A frame's chunks follow its own header.
+            file.seek(16 if name == b"ANMF" else length + length % 2, os.SEEK_CUR)
+    return True
 
 
 def to_picture(image: np.ndarray) -> Image.Image:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from srexp.data.patches import PatchSampler, TrainingPair
-from srexp.data.sets import DataError, ImageSet
+from srexp.data.sets import DataError, ImageSet, listed
 from srexp.evaluation.scoring import Task
 from srexp.models.upscaler import Upscaler, to_network_channels
 from srexp.protocol import digest
@@ -71,7 +71,7 @@ def gather(experiment: Experiment) -> Materials:
     if skipped:
         remarks.append(
             f"{len(skipped)} training images are smaller than a patch of "
-            f"{experiment.trainer.hr_patch_size} pixels and were skipped: {', '.join(skipped)}"
+            f"{experiment.trainer.hr_patch_size} pixels and were skipped: {listed(skipped)}"
         )
 
     def tasks(images: ImageSet, *, keep: bool) -> list[Task]:
@@ -118,7 +118,7 @@ def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
     if not fitting:
         raise DataError(
             f"trainer.hr_patch_size={side}: all {len(skipped)} training images are smaller "
-            f"({', '.join(skipped[:5])}{', ...' if len(skipped) > 5 else ''})"
+            f"({listed(skipped)})"
         )
     return ImageSet(images.name, fitting, images.remarks, images.originals), skipped
 

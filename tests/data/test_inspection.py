@@ -49,7 +49,10 @@ def test_a_sound_folder_is_counted(tmp_path: Path) -> None:
     photo("astronaut").resize((16, 12)).convert("1").save(folder / "bits.png")
     (folder / "notes.txt").write_text("not counted")
     summary = one(folder).summary()
-    assert summary["images"] == 6 and summary["faults"] == summary["notes"] == []
+    assert summary["images"] == 6 and summary["faults"] == []
+    assert [(n["text"], n["files"]) for n in summary["notes"]] == [
+        ("kinds that are not read (1 txt)", ["notes.txt"])
+    ]
     assert summary["width"] == [16, 320] and summary["height"] == [12, 214]
     assert summary["format"] == {"PNG": 5, "JPEG": 1}
     assert summary["mode"] == {"RGB": 2, "L": 1, "I;16": 1, "P": 1, "1": 1}

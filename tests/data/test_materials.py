@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,19 +22,6 @@ def _save(folder, **pictures):
     folder.mkdir(exist_ok=True)
     for name, levels in pictures.items():
         Image.fromarray(levels).save(folder / f"{name}.png")
-
-
-def _save_16bit(path, side, level):
-    """A flat 16-bit RGB PNG, which Pillow cannot write (PNG specification, section 11.2)."""
-
-    def chunk(kind, data):
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + crc
-
-    header = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
-    pixels = zlib.compress((b"\0" + struct.pack(">H", level) * 3 * side) * side)
-    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks))
 
 
 @pytest.fixture
@@ -188,8 +172,14 @@ def test_images_too_small_to_be_scored_are_named(experiment, tmp_path, folder):
 
 def test_remarks_on_files_are_handed_on(experiment, tmp_path):
     for level, folder in enumerate(("train", "val", "bench")):
-        _save_16bit(tmp_path / folder / f"deep_{folder}.png", 24, level << 12)
+        clear = np.full((24, 24, 4), 8 * level, np.uint8)
+        Image.fromarray(clear).save(tmp_path / folder / "clear.png")
+        (tmp_path / folder / "old.gif").touch()
     assert gather(experiment()).remarks == [
-        f"{tmp_path / folder / f'deep_{folder}.png'}: 16-bit colour was reduced to 8 bits"
+        f"{tmp_path / folder}: {remark}"
         for folder in ("train", "val", "bench")
+        for remark in (
+            "clear.png: transparent pixels are laid on white",
+            "old.gif: kinds that are not read (1 gif)",
+        )
     ]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from srexp.data.sets import DataError, Images, ImageSet, listed, pixels_digest, read_folders
+from srexp.data.sets import (
+    DataError,
+    Images,
+    ImageSet,
+    listed,
+    pixels_digest,
+    read_folders,
+    unique_tails,
+)
 
 
 def _levels(height, width, channels=3, seed=0):
@@ -19,19 +26,6 @@ def _levels(height, width, channels=3, seed=0):
 def _save(path, levels):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(path)
-
-
-def _save_16bit(path, side, level):
-    """A flat 16-bit RGB PNG, which Pillow cannot write (PNG specification, section 11.2)."""
-
-    def chunk(kind, data):
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + crc
-
-    header = struct.pack(">IIBBBBB", side, side, 16, 2, 0, 0, 0)
-    pixels = zlib.compress((b"\0" + struct.pack(">H", level) * 3 * side) * side)
-    chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks))
 
 
 def test_pictures_come_by_name_with_their_pixels(tmp_path):
@@ -69,22 +63,85 @@ def test_a_name_with_two_endings_keeps_both_pictures(tmp_path):
     _save(tmp_path / "x" / "a.png", one)
     _save(tmp_path / "x" / "a.bmp", two)
     images = read_folders("train", [tmp_path / "x"], expected=2).images
-    assert sorted(images) == ["x/a.bmp", "x/a.png"]
-    np.testing.assert_array_equal(images["x/a.bmp"], two / np.float32(255))
+    assert sorted(images) == ["a.bmp", "a.png"]
+    np.testing.assert_array_equal(images["a.bmp"], two / np.float32(255))
 
 
-def test_folders_of_the_same_name_keep_both_pictures(tmp_path):
-    folders = [tmp_path / "x" / "hr", tmp_path / "y" / "hr"]
+@pytest.mark.parametrize("place", ["here", "elsewhere/below"])
+def test_folders_of_the_same_name_are_told_apart_wherever_they_lie(tmp_path, place):
+    folders = [tmp_path / place / "A" / "HR", tmp_path / place / "B" / "HR"]
     for seed, folder in enumerate(folders):
         _save(folder / "a.png", _levels(4, 4, seed=seed))
-    assert len(read_folders("train", folders, expected=2).images) == 2
+        _save(folder / f"{seed}.png", _levels(4, 4, seed=2 + seed))
+    names = ["0", "A/HR/a.png", "1", "B/HR/a.png"]
+    assert list(read_folders("train", folders).images) == names
 
 
-def test_remarks_of_files_are_collected(tmp_path):
-    _save_16bit(tmp_path / "deep.png", 2, 0x1234)
+def test_no_two_files_have_one_name():
+    paths = ["a.png", "x/a.png", "y/x/a.png", "z/a.png.png", "z/b.png", "b.bmp"]
+    assert unique_tails([Path("/r") / path for path in paths]) == [
+        "r/a.png", "r/x/a.png", "y/x/a.png", "a.png", "b.png", "b.bmp",
+    ]  # fmt: skip
+
+
+def test_names_are_composed_unicode_and_still_apart():
+    composed, decomposed = "/x/caf\u00e9.png", "/x/cafe\u0301.png"
+    assert unique_tails([Path(decomposed)]) == ["caf\u00e9"]
+    names = unique_tails([Path(composed), Path(decomposed), Path("/x/b.png")])
+    assert names == ["caf\u00e9.png (1)", "caf\u00e9.png (2)", "b"]
+
+
+def test_a_folder_given_twice_is_refused(tmp_path):
+    _save(tmp_path / "a" / "a.png", _levels(4, 4))
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    for other in ("a", "a/../a", "link"):
+        with pytest.raises(DataError, match="one folder, given twice"):
+            read_folders("train", [tmp_path / "a", tmp_path / other])
+
+
+def test_remarks_are_gathered_by_kind(tmp_path):
+    for name in "abcdefg":
+        levels = np.zeros((4, 4, 4), np.uint8)
+        _save(tmp_path / f"{name}.png", levels)
     _save(tmp_path / "plain.png", _levels(2, 2))
-    remarks = read_folders("train", [tmp_path]).remarks
-    assert remarks == [f"{tmp_path / 'deep.png'}: 16-bit colour was reduced to 8 bits"]
+    assert read_folders("train", [tmp_path]).remarks == [
+        f"{tmp_path}: a.png, b.png, c.png, d.png, e.png and 2 more: transparent pixels are laid "
+        "on white"
+    ]
+
+
+def _litter(folder):
+    """One file that is read, and one or two of each kind that is not."""
+    _save(folder / "a.png", _levels(4, 4))
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    for name in (".DS_Store", "._a.png", "b.heic", "c.HEIC", "d.gif", "README", "line\nbreak.txt"):
+        (folder / name).touch()
+    _save(folder / "below" / "e.png", _levels(4, 4))
+    (folder / "empty").mkdir()
+    (folder / "linked.png").symlink_to(folder / "a.png")
+
+
+def test_what_is_not_read_is_counted_and_named(tmp_path):
+    _litter(tmp_path)
+    images = read_folders("train", [tmp_path])
+    assert list(images.images) == ["a", "linked"]
+    assert images.remarks == [
+        f"{tmp_path}: .DS_Store, ._a.png: hidden, and not read",
+        f"{tmp_path}: README, b.heic, c.HEIC, d.gif, 'line\\nbreak.txt': kinds that are not read "
+        "(2 heic, 1 no ending, 1 gif, 1 txt)",
+        f"{tmp_path}: below: pictures in folders below are not read",
+        f"{tmp_path}: gone.png: links that lead nowhere",
+    ]
+
+
+def test_a_folder_without_pictures_says_what_is_there(tmp_path):
+    _litter(tmp_path)
+    (tmp_path / "linked.png").unlink()
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(
+        DataError, match=r"no pictures in it .*; gone\.png: links that lead nowhere"
+    ):
+        read_folders("val", [tmp_path])
 
 
 @pytest.mark.parametrize("expected", [1, 3])
