@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
@@ -13,6 +14,23 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+def file_name(text: str, most: int = 180) -> str:
+    """A name of an image, a method or a set as that of a file, without folders in it.
+
+    One that had to be changed ends in digits of its own, so that no two become one.
+
+    Args:
+        text: Any.
+        most: Bytes; what is left of the 255 that file systems allow is for endings and dates, and
+            for `write_atomically`.
+    """
+    plain = re.sub(r'[/\\:*?"<>|\x00-\x1f\x7f]|^\.|[. ]$', "_", text)
+    if plain == text and len(text.encode(errors="replace")) <= most:
+        return text
+    own = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
+    return f"{plain.encode(errors='replace')[: most - 7].decode(errors='ignore')}-{own}"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

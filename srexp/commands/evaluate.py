@@ -25,7 +25,7 @@ from srexp.config.settings import (
     experiment_of,
     plain,
 )
-from srexp.files import write_atomically
+from srexp.files import file_name, write_atomically
 from srexp.metrics.base import Metric
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Enlarge, SelfEnsemble, Upscaler
@@ -216,7 +216,7 @@ def _score(
     """Score one task, print and write what came of it, and return it as plain data."""
     from srexp.evaluation import scoring
     from srexp.evaluation.document import document, to_json
-    from srexp.evaluation.saved import file_name, save_sr
+    from srexp.evaluation.saved import save_sr
     from srexp.evaluation.tables import caption, table, to_csv
     from srexp.evaluation.timing import Stopwatch
 

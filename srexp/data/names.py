@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from srexp.data.sets import DataError, listed
+from srexp.files import file_name
 from srexp.images.io import EXTENSIONS
 
 # What may stand after an HR image's name: `_SwinIR`, `-out`, `x2` (DIV2K), ` (1)`.
@@ -18,29 +20,46 @@ def match_names(names: Sequence[str], files: Sequence[Path]) -> dict[str, list[P
 
     A file belongs to the image whose name it has, or begins with (`baby_x2_SwinIR`, `0801x4`);
     to the longest such name, so that `img_1_b_SwinIR` is of `img_1_b` and not of `img_1`.
-    Upper and lower case, and a `_HR` or `_GT` at the end of an HR image's own name, do not count.
+    Upper and lower case, and a `_HR` or `_GT` at the end of an HR image's own name, do not count,
+    nor how accents are encoded. A file that `file_name` has named is of the image that it names.
 
     Args:
         names: Of the HR images, as in `ImageSet`.
         files: In any folder.
 
     Raises:
-        DataError: Two HR images cannot be told apart.
+        DataError: A file may be of two HR images that its name does not tell apart.
     """
-    keys: dict[str, str] = {}
+    own = {_composed(file_name(name)): name for name in names}
+    keys: dict[str, list[str]] = {}
     for name in names:
         path = Path(name)  # where two files had the same name, with their folders
         stem = path.stem if path.suffix.lower() in EXTENSIONS else path.name
-        key = re.sub(r"[_-](hr|gt)$", "", stem.casefold())
-        if key in keys:
-            raise DataError(f"HR images {keys[key]} and {name} have the same name but for its end")
-        keys[key] = name
+        keys.setdefault(re.sub(r"[_-](hr|gt)$", "", _plain(stem)), []).append(name)
     found: dict[str, list[Path]] = {name: [] for name in (*names, "")}
     for path in files:
-        stem = path.stem.casefold()
+        if name := own.get(_composed(path.stem)):
+            found[name].append(path)
+            continue
+        stem = _plain(path.stem)
         fitting = [k for k in keys if stem.startswith(k) and _is_suffix(stem[len(k) :])]
-        found[keys[max(fitting, key=len)] if fitting else ""].append(path)
+        several = keys[max(fitting, key=len)] if fitting else [""]
+        if len(several) > 1:
+            raise DataError(
+                f"{path.name}: of {' or '.join(several)}? these HR images have the same name but "
+                "for its end"
+            )
+        found[several[0]].append(path)
     return found
+
+
+def _composed(text: str) -> str:
+    """In the Unicode form of most systems; macOS takes letters and their accents apart."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _plain(text: str) -> str:
+    return _composed(_composed(text).casefold())
 
 
 def _is_suffix(rest: str) -> bool:

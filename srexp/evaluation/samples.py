@@ -17,7 +17,7 @@ import numpy as np
 
 from srexp.evaluation.grids import worst_window
 from srexp.evaluation.scoring import Case, ImageResult, Score, Task
-from srexp.files import write_atomically
+from srexp.files import file_name, write_atomically
 from srexp.images.io import ImageFileError, read_image, to_png
 from srexp.images.quantize import to_uint8, unpack
 
@@ -120,8 +120,7 @@ def keep(folder: Path, samples: Sequence[Sample]) -> None:
         return
     index = []
     for number, sample in enumerate(samples, 1):
-        # The number keeps names apart; a name may be a whole path, and long.
-        stem = f"{sample.task}/{number}_{Path(sample.image).name[:60]}"
+        stem = f"{sample.task}/{number}_{file_name(sample.image, 60)}"
         (kept / stem).parent.mkdir(parents=True, exist_ok=True)
         for name in _PICTURES:
             write_atomically(kept / f"{stem}_{name}.png", to_png(getattr(sample, name)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,10 @@ import numpy as np
 from srexp.data.names import match_names, one_each
 from srexp.data.sets import DataError, listed, pictures_in, read_pictures, remarks_on
 from srexp.evaluation.scoring import Case, Task
-from srexp.files import write_atomically
+from srexp.files import file_name, write_atomically
 from srexp.images.colour import grey_of_rgb
 from srexp.images.io import ImageFileError, read_image, size_of, stored_as, to_png
 from srexp.images.quantize import pack, round_8bit
-
-
-def file_name(text: str) -> str:
-    """A name of an image or a method as a file's, without folders in it."""
-    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", text)
 
 
 def save_sr(folder: Path, name: str, sr: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from srexp.evaluation.inference import forward
 from srexp.evaluation.samples import Extremes, Sample
 from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
-from srexp.files import flush, write_atomically
+from srexp.files import file_name, flush, write_atomically
 from srexp.images.io import to_png
 from srexp.models.upscaler import Upscaler
 from srexp.tracking.mlflow_view import MlflowView
@@ -242,7 +242,7 @@ class Session:
             if drawn >= grids:
                 return
             drawn += 1
-            key = f"{task.key}/{result.image}"
+            key = f"{task.key}/{file_name(result.image)}"
             path = folder / "grids" / key / f"{stem}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             grid = sample_grid(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from srexp.data.names import match_names, one_each
 from srexp.data.sets import DataError
+from srexp.files import file_name
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,32 @@ def test_missing_and_several_are_named():
         one_each(found, "here")
 
 
-def test_hr_images_that_cannot_be_told_apart_are_refused():
-    with pytest.raises(DataError, match=r"x/a\.bmp and x/a\.png"):
-        match_names(["x/a.bmp", "x/a.png"], [])
+def test_a_file_that_may_be_of_two_hr_images_is_refused():
+    with pytest.raises(DataError, match=r"^a_x2\.png: of a\.bmp or a\.png\? these HR images"):
+        match_names(["a.bmp", "a.png"], [Path("a_x2.png")])
+
+
+def test_files_under_the_names_that_we_give_are_found_again():
+    names = [
+        "x:y",
+        "x_y",
+        "a.bmp",
+        "a.png",
+        "A/HR/1.png",
+        "B/HR/1.png",
+        "n" * 250,
+        "n" * 251,
+        "Q",
+        "q",
+    ]
+    files = [Path(f"{file_name(name)}.png") for name in names]
+    assert len(set(files)) == len(names)
+    assert one_each(match_names(names, files), "here") == dict(zip(names, files, strict=True))
+
+
+@pytest.mark.parametrize("forms", ["CD", "DC"])
+def test_accents_are_matched_however_they_are_encoded(forms):
+    hr, sr = (unicodedata.normalize(f"NF{form}", "caf\u00e9 \uac00") for form in forms)
+    for suffix in ("", "_x2"):
+        file = Path(f"{sr}{suffix}.png")
+        assert match_names([hr], [file])[hr] == [file]

@@ -129,4 +129,4 @@ def test_files_of_no_image_and_lossy_ones_are_remarked_on(tmp_path):
 
 def test_a_name_with_folders_in_it_stays_in_its_folder(tmp_path):
     save_sr(tmp_path, "x/../../a.png", from_uint8(_levels(4, 4, 3)))
-    assert [path.name for path in tmp_path.iterdir()] == ["x_.._.._a.png.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["x_.._.._a.png-3b65f5.png"]
