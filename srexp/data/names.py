@@ -38,8 +38,9 @@ def match_names(names: Sequence[str], files: Sequence[Path]) -> dict[str, list[P
         keys.setdefault(re.sub(r"[_-](hr|gt)$", "", _plain(stem)), []).append(name)
     found: dict[str, list[Path]] = {name: [] for name in (*names, "")}
     for path in files:
-        if name := own.get(_composed(path.stem)):
-            found[name].append(path)
+        ours = own.get(_composed(path.stem))
+        if ours is not None:
+            found[ours].append(path)
             continue
         stem = _plain(path.stem)
         fitting = [k for k in keys if stem.startswith(k) and _is_suffix(stem[len(k) :])]
