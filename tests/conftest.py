@@ -21,6 +21,10 @@ ROOT = Path(__file__).parents[1]
 # A shell has what it starts in the background ignore it, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Somebody's own settings of MLflow would send what the tests make to his server.
+for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+    del os.environ[name]
+
 
 def _shared() -> Path:
     return Path(os.environ.get("SREXP_TEST_DATA", ROOT.parent / "shared" / "data"))

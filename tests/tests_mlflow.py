@@ -155,7 +155,10 @@ class Server:
         }
         os.environ.update(self._environment)
         from mlflow.server import app
+        from mlflow.server.handlers import _get_tracking_store
 
+        _get_tracking_store()
+        os.environ.pop("MLFLOW_TRACKING_URI", None)  # which opening it has set for this process
         logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
         self._app = app
         self.port = free_port()

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from srexp.options import OptionError, flatten
+from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
 
 # What says nothing about a run beside the others.
-_NOT_COMPARED = ("paths.", "resume")
+_NOT_COMPARED = ("paths.", "tracking.", "resume")
 ABSENT = "–"
 
 
@@ -48,12 +49,14 @@ def defaults() -> dict[str, Any]:
 def mlflow_link(run: RunFolder) -> str | None:
     """Where MLflow shows a run: an address, or the command that opens it."""
     shown = run.info.get("mlflow") or {}
-    uri, run_id = shown.get("uri"), shown.get("run_id")
-    if not uri:
+    if not shown:
         return None
+    uri, run_id = recorded(shown, run.folder.resolve().parent).uri, shown.get("run_id")
     if uri.startswith(("http://", "https://")) and run_id:
         return f"{uri}/#/experiments/{shown['experiment_id']}/runs/{run_id}"
-    return f"python -m srexp ui --uri {uri}" + (f"    (run {run_id})" if run_id else "")
+    return f"python -m srexp ui --uri {shlex.quote(uri)}" + (
+        f"    (run {run_id})" if run_id else ""
+    )
 
 
 def commands(run: RunFolder, output_dir: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands.exit import fail
+from srexp.commands.remedy import repair
 from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def store_of(runs: Sequence[RunFolder]) -> Store:
     Raises:
         RunError: Nowhere, or not in one place.
     """
-    from srexp.tracking.mlflow_store import Store
+    from srexp.tracking.options import place
 
     found: dict[str, Store] = {}
     for run in runs:
@@ -30,8 +31,8 @@ def store_of(runs: Sequence[RunFolder]) -> Store:
             raise RunError(
                 f"--mlflow: run {run.id} is not in MLflow (srexp sync --uri URI RUN shows it there)"
             )
-        keys = ("uri", "experiment", "artifact_root", "timeout_seconds")
-        found[shown["uri"]] = Store(*(shown[key] for key in keys))
+        store = place(run.folder.resolve().parent, None, shown)
+        found[store.uri] = store
     if len(found) != 1:
         where = ", ".join(found) or "none of them is a run"
         raise RunError(f"--mlflow: what is compared must be in one MLflow store ({where})")
@@ -85,5 +86,10 @@ def send(
         try:
             run_id = comparison_view.show(store, name, compared, markdown, paths)
         except Exception as error:  # whatever MLflow raises
-            fail(f"--mlflow: MLflow at {store.uri} did not take it ({one_line(error)})", 1)
+            help = repair(error, store)
+            fail(
+                f"--mlflow: MLflow at {store.uri} did not take it ({one_line(error)})"
+                + (f"; {help}" if help else ""),
+                1,
+            )
     return f"in MLflow: {name}, run {run_id} at {store.uri}"

@@ -6,7 +6,9 @@ import time
 
 from rich.console import Console
 
+from srexp.commands.remedy import remedy
 from srexp.commands.report import write_report
+from srexp.tracking.options import place
 from srexp.tracking.record import RunError, RunFolder
 
 # Another `srexp evaluate` of the same run is soon done; a training is not.
@@ -18,7 +20,12 @@ def begin(run: RunFolder) -> None:
 
     So `srexp sync` sends what is scored now, whatever becomes of this process. Who trains the run
     meanwhile sends it himself.
+
+    Raises:
+        OptionError: What the environment says of MLflow cannot be meant.
     """
+    if run.info.get("mlflow"):
+        place(run.folder.resolve().parent, None, run.info["mlflow"])
     if run.info.get("mlflow") and _claim(run):
         try:
             run.update(mlflow={**run.info["mlflow"], "complete": False})
@@ -64,22 +71,23 @@ def _claim(run: RunFolder) -> bool:
 
 def _send(run: RunFolder, console: Console) -> None:
     from srexp.tracking.mirror import Mirror
-    from srexp.tracking.mlflow_store import one_line, reachable
+    from srexp.tracking.mlflow_store import ask, one_line
 
     mirror = Mirror(run)
-    why = reachable(mirror.store)
-    if why is None:
-        try:
-            if run.info["mlflow"].get("run_id") and mirror.look() == "deleted":
-                return
-            mirror.connect(fresh=False)
-            mirror.send()
-            mirror.finish()
-            why = mirror.refused
-        except Exception as error:  # whatever MLflow raises: the scores are in the folder
-            why = one_line(error)
-    if why is not None:
+    output_dir = run.folder.parent
+    try:
+        ask(mirror.store)
+        if run.info["mlflow"].get("run_id") and mirror.look() == "deleted":
+            return
+        mirror.connect(fresh=False)
+        mirror.send()
+        mirror.finish()
+    except Exception as error:  # whatever MLflow raises: the scores are in the folder
         console.print(
-            f"note: MLflow at {mirror.store.uri} did not take these scores ({why}); to send them: "
-            f"python -m srexp sync {run.id}"
+            f"note: MLflow at {mirror.store.uri} did not take these scores ({one_line(error)}); "
+            f"{remedy(error, mirror.store, output_dir, run.id)}",
+            soft_wrap=True,
         )
+    else:
+        if mirror.refused is not None:
+            console.print(f"note: MLflow refused a part of it ({mirror.refused})")

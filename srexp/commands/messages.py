@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
@@ -93,4 +94,5 @@ def say_reports(console: Console, run: RunFolder, session: Any, reports: list[Re
     console.print(f"\npictures: {run.folder / 'grids'}")
     console.print(f"per image: {run.folder / 'evaluations'}")
     if session.view is not None:
-        console.print(f"MLflow: python -m srexp ui --uri {session.view.mirror.store.uri}")
+        uri = shlex.quote(session.view.mirror.store.uri)
+        console.print(f"MLflow: python -m srexp ui --uri {uri}", soft_wrap=True)

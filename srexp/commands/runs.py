@@ -206,8 +206,7 @@ def _remove(given: argparse.Namespace) -> None:
             fail(f"{run.folder}: cannot be removed ({error.strerror})", 1)
         print(f"removed {run.id}")
         if problem is not None:
-            uri = run.info["mlflow"]["uri"]
-            print(f"note: MLflow at {uri} still shows it ({problem})")
+            print(f"note: MLflow at {run.info['mlflow']['uri']} still shows it ({problem})")
 
 
 def _refuse(run: RunFolder) -> NoReturn:

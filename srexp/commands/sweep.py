@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from srexp.commands import sweep_mlflow
+from srexp.commands.remedy import remedy
 from srexp.commands.sweep_screen import SweepScreen
 from srexp.config.sweeps import given_config_dir
 from srexp.files import Lock, write_atomically
@@ -24,7 +25,7 @@ from srexp.sweeps.results import JobResult, from_json, to_json
 from srexp.tracking import sweep_view
 from srexp.tracking.mirror import Mirror
 from srexp.tracking.mlflow_store import one_line
-from srexp.tracking.options import MlflowTracking
+from srexp.tracking.options import MlflowTracking, place
 from srexp.tracking.record import RunError, RunFolder, remember_store, write_json
 from srexp.training.experiment import Experiment
 
@@ -76,14 +77,18 @@ class Sweep:
         """Make the parent run in MLflow; without one, `srexp sync` makes it."""
         if not isinstance(self._tracking, MlflowTracking):
             return
-        store = self._tracking.store(self.output_dir)
+        store = place(self.output_dir, self._tracking)
         self._mlflow = sweep_view.shown(store)
         jobs = list(self.results.values())
         try:
             self._mlflow = sweep_mlflow.begin(self.folder, self._mlflow, jobs, self._created)
             remember_store(store.uri)
         except Exception as error:
-            self._console.print(f"note: no parent run in MLflow at {store.uri} ({one_line(error)})")
+            self._console.print(
+                f"note: no parent run in MLflow at {store.uri} ({one_line(error)}); when the sweep "
+                f"is over, {remedy(error, store, self.output_dir)}",
+                soft_wrap=True,
+            )
         self.save()
 
     def __enter__(self) -> Sweep:
@@ -174,9 +179,11 @@ class Sweep:
             self._mlflow = sweep_mlflow.finish(self.folder, self._mlflow, jobs, self._created)
             self.save()
         except Exception as error:  # MLflow must never hurt what was trained
+            store = sweep_view.store_of(self._mlflow)
             self._console.print(
-                f"note: MLflow did not take the sweep's summary ({one_line(error)}); to send it: "
-                "python -m srexp sync"
+                f"note: MLflow did not take the sweep's summary ({one_line(error)}); "
+                f"{remedy(error, store, self.output_dir)}",
+                soft_wrap=True,
             )
 
     def _write(self, jobs: list[JobResult]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from srexp.commands import sweep_mlflow
 from srexp.commands.arguments import add_output_dir, make_parser
 from srexp.commands.console import make_console
 from srexp.commands.exit import fail
+from srexp.commands.remedy import remedy
 from srexp.config.compose import conf_dir
 from srexp.config.settings import build_option
 from srexp.files import Lock
@@ -25,8 +27,8 @@ from srexp.options import OptionError
 from srexp.sweeps.results import JobResult, from_json
 from srexp.tracking import sweep_view
 from srexp.tracking.mirror import Mirror
-from srexp.tracking.mlflow_store import Store, one_line, reachable
-from srexp.tracking.options import MlflowTracking
+from srexp.tracking.mlflow_store import Store, ask, one_line
+from srexp.tracking.options import MlflowTracking, place
 from srexp.tracking.record import RunError, RunFolder, find_run, runs, write_json
 from srexp.training.shown import shown_later
 
@@ -52,10 +54,16 @@ def main() -> None:
         help="a store or server to show them in from now on, those too that were trained without "
         "MLflow",
     )
+    parser.add_argument(
+        "--experiment", metavar="NAME", help="an MLflow experiment to show them in from now on"
+    )
     given = parser.parse_args()
     output_dir = given.output_dir.expanduser().resolve()
     try:
-        tracking = _tracking(given.uri) if given.uri is not None else None
+        tracking = None
+        if given.uri is not None or given.experiment is not None:
+            tracking = _tracking(given.uri, given.experiment)
+        place(output_dir, tracking)  # what the environment names can be a store
         named = [find_run(run, output_dir) for run in given.runs]
         if not output_dir.is_dir() and not named:
             raise RunError(f"--output-dir {given.output_dir}: no such folder")
@@ -69,13 +77,15 @@ def main() -> None:
     raise SystemExit(1 if sync.count["not sent"] else 0)
 
 
-def _tracking(uri: str) -> MlflowTracking:
-    """The default tracking, but for the store."""
+def _tracking(uri: str | None, experiment: str | None) -> MlflowTracking:
+    """The default tracking, but for what was given."""
     node = yaml.safe_load((conf_dir() / "tracking" / "mlflow.yaml").read_text())
+    node |= {"uri": uri, "experiment": experiment}
     try:
-        tracking: MlflowTracking = build_option("tracking", {**node, "uri": uri}, "tracking")
+        tracking: MlflowTracking = build_option("tracking", node, "tracking")
     except OptionError as error:
-        raise OptionError(str(error).replace("tracking.uri=", "--uri ", 1)) from None
+        text = re.sub(r"^tracking\.(uri|experiment)(?=[=:])=?", r"--\1 ", str(error))
+        raise OptionError(text.replace(" :", ":", 1)) from None
     return tracking
 
 
@@ -106,7 +116,9 @@ class Sync:
     named: bool
     count: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
-    _away: dict[str, str | None] = field(default_factory=dict)  # store -> why it is
+    _away: dict[str, Exception | None] = field(default_factory=dict)  # store -> why it is
+    _remedies: dict[str, None] = field(default_factory=dict)
+    _store: Store | None = None  # the one that was asked last
     _parents: dict[str, str] = field(default_factory=dict)  # sweep -> its MLflow run
     _mirror: Mirror | None = None
 
@@ -139,8 +151,11 @@ class Sync:
                 each(f"sweep {sweep.folder.name}", lambda s=sweep: self._sweep(s))  # type: ignore[misc]
         states = ", ".join(f"{number} {state}" for state, number in self.count.items())
         self.console.print(f"{states or 'no runs'}: {_amount(self.sent)}")
+        for help in self._remedies:
+            self.console.print(help, soft_wrap=True)
 
     def _each(self, name: str, send: Callable[[], str]) -> None:
+        self._store = None
         try:
             state, text = "sent", send()
         except Complete as why:
@@ -148,10 +163,14 @@ class Sync:
         except PassedOver as why:
             state, text = "passed over", f"passed over ({why})"
         except Exception as error:
-            state, text = "not sent", f"not sent ({one_line(error)})"
+            store = self._store
+            where = f"{store.uri}: " if store is not None else ""
+            state, text = "not sent", f"not sent ({where}{one_line(error)})"
+            if store is not None:
+                self._remedies[remedy(error, store, self.output_dir)] = None
         self.count[state] += 1
         if text:
-            self.console.print(f"{name}: {text}")
+            self.console.print(f"{name}: {text}", soft_wrap=True)
 
     def _run(self, run: RunFolder) -> str:
         if not run.info.get("mlflow") and self.tracking is None:
@@ -168,8 +187,9 @@ class Sync:
 
     def _claimed(self, run: RunFolder) -> str:
         if self.tracking is not None:
-            store = self.tracking.store(self.output_dir)
-            if (run.info.get("mlflow") or {}).get("uri") != store.uri:
+            before = run.info.get("mlflow") or {}
+            store = place(self.output_dir, self.tracking, before)
+            if (before.get("uri"), before.get("experiment")) != (store.uri, store.experiment):
                 run.update(mlflow=shown_later(run, store))
         mirror = self._mirror = Mirror(run)
         self._reach(mirror.store)
@@ -223,6 +243,7 @@ class Sync:
 
     def _sweep(self, sweep: Sweep) -> str:
         if sweep.failure is not None:
+            self._store = sweep.store if sweep.shown else None
             raise sweep.failure
         if sweep.shown.get("complete"):
             raise Complete("MLflow has everything")
@@ -238,19 +259,28 @@ class Sync:
 
     def _reach(self, store: Store) -> None:
         """Ask each store once whether it is there: many runs would wait for a dead one."""
+        self._store = store
         if store.uri not in self._away:
-            self._away[store.uri] = reachable(store)
-        if self._away[store.uri] is not None:
-            raise ConnectionError(f"{store.uri}: {self._away[store.uri]}")
+            self._away[store.uri] = _why_away(store)
+        if (why := self._away[store.uri]) is not None:
+            raise why
 
     def _again(self, store: Store, send: Callable[[], Any]) -> Any:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return send()
             except Exception:
-                self._away[store.uri] = reachable(store)
+                self._away[store.uri] = _why_away(store)
                 if attempt == _ATTEMPTS or self._away[store.uri] is not None:
                     raise
+
+
+def _why_away(store: Store) -> Exception | None:
+    try:
+        ask(store)
+    except Exception as error:
+        return error
+    return None
 
 
 class Sweep:
@@ -294,10 +324,9 @@ class Sweep:
             raise RunError(f"{path}: cannot be read ({error})") from None
         self.jobs = from_json(content)
         self.shown = content.get("mlflow") or {}
-        if tracking is not None:
-            store = tracking.store(output_dir)
-            if self.shown.get("uri") != store.uri:
-                self.shown = sweep_view.shown(store)
+        if tracking is not None or self.shown:
+            store = place(output_dir, tracking, self.shown)
+            self.shown = sweep_view.shown(store, self.shown, output_dir)
         if not self.shown:
             raise PassedOver("without MLflow; --uri says where to show it")
         if tracking is None and any(

@@ -15,6 +15,7 @@ from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
 from srexp.commands.other_launchers import job_of_hydra
 from srexp.commands.quiet import quiet_import
+from srexp.commands.remedy import remedy
 from srexp.commands.report import write_report
 from srexp.commands.several_devices import join, plainly, work_along
 from srexp.config.resume import initial_run, resumed
@@ -342,7 +343,7 @@ def _prepare(console: Console, training: Training) -> Any:
         f"on {gpus or surroundings['processor']}"
         + (f", {strategy.description}" if strategy.description else "")
     )
-    session.view = _start_view(training, session.cost)
+    session.view = _start_view(console, training, session.cost)
     return session
 
 
@@ -355,7 +356,7 @@ def _as_here(training: Training) -> Experiment:
     return experiment_of({**theirs, "paths": training.values["paths"], "trainer": trainer})
 
 
-def _start_view(training: Training, cost: Any) -> MlflowView | None:
+def _start_view(console: Console, training: Training, cost: Any) -> MlflowView | None:
     from srexp.tracking.mlflow_view import MlflowView
     from srexp.training.shown import shown
 
@@ -365,6 +366,7 @@ def _start_view(training: Training, cost: Any) -> MlflowView | None:
         return None
     training.run.update(mlflow=what)
     view = MlflowView(training.run, fresh=not training.resume)
+    console.print(f"MLflow: {view.mirror.store}", soft_wrap=True)
     view.start()
     view.wake()
     remember_store(what["uri"])
@@ -403,10 +405,12 @@ def _close(
         except KeyboardInterrupt:
             view.stop(_AT_ONCE_SECONDS)
         if view.error is not None:
+            store = view.mirror.store
+            help = remedy(view.cause, store, run.folder.parent, run.id)
             console.print(
-                f"note: MLflow at {view.mirror.store.uri} did not take everything ({view.error}): "
-                f"{view.unsent()} items were not sent. The run folder has them all; to send them: "
-                "python -m srexp sync"
+                f"note: MLflow at {store.uri} did not take everything ({view.error}): "
+                f"{view.unsent()} items were not sent. The run folder has them all; {help}",
+                soft_wrap=True,
             )
         elif view.mirror.refused is not None:
             console.print(f"note: MLflow refused a part of it ({view.mirror.refused})")

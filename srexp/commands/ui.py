@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from srexp.commands.arguments import add_output_dir, make_parser
 from srexp.commands.exit import fail
-from srexp.tracking.options import SCHEMES
+from srexp.options import OptionError
+from srexp.tracking.mlflow_store import Store, follow_move, sqlite_path
+from srexp.tracking.options import MlflowTracking, check_uri, place
 from srexp.tracking.record import last_store, runs
 
 
@@ -24,9 +27,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000, help="port to listen on")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     given = parser.parse_args()
-    if given.uri is not None and not given.uri.startswith(SCHEMES):
-        fail(f"--uri {given.uri}: must be a server (http://...) or a database (sqlite:///...)")
-    uri = given.uri or _store(given.output_dir)
+    try:
+        store = _store(given.output_dir.expanduser().resolve(), given.uri)
+    except OptionError as error:
+        fail(str(error))
+    uri = store.uri
     if uri.startswith(("http://", "https://")):
         print(f"the runs went to the MLflow server at {uri}")
         if not given.no_browser:
@@ -37,7 +42,10 @@ def main() -> None:
     port = _free_port(given.host, given.port)
     if port != given.port:
         print(f"port {given.port} is taken; using {port}")
-    print(f"store: {uri}\nMLflow UI: http://{given.host}:{port}  (Ctrl-C ends it)", flush=True)
+    if database := sqlite_path(uri):
+        follow_move(database)
+    print(f"store: {store.uri} ({store.chosen or 'the output folder'})")
+    print(f"MLflow UI: http://{given.host}:{port}  (Ctrl-C ends it)", flush=True)
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -55,22 +63,30 @@ def main() -> None:
         server.wait()
 
 
-def _store(output_dir: Path) -> str:
-    """Where the newest run under the folder went; or the folder's own store."""
-    for run in reversed(runs(output_dir)):
-        uri = run.info.get("mlflow", {}).get("uri")
-        if uri:
-            return str(uri)
-    store = output_dir.resolve() / "mlflow.db"
-    if store.is_file():
-        return f"sqlite:///{store}"
+def _store(output_dir: Path, uri: str | None) -> Store:
+    """The store that was asked for, or of the newest run in the folder, or the folder's own.
+
+    Raises:
+        OptionError: What names it cannot be a store.
+    """
+    if uri is not None:
+        try:
+            check_uri(uri)
+        except OptionError as error:
+            raise OptionError(f"--{str(error).replace('=', ' ', 1)}") from None
+        return place(output_dir, MlflowTracking(uri=uri, experiment=None, timeout_seconds=None))
+    shown = (run.info.get("mlflow") for run in reversed(runs(output_dir)))
+    store = place(output_dir, None, next(filter(None, shown), None))
+    database = sqlite_path(store.uri)
+    if database is None or database.is_file():
+        return store
     last = last_store()
     hint = (
-        f"the last run went to {last} (srexp ui --uri {last})"
+        f"the last run went to {last} (srexp ui --uri {shlex.quote(last)})"
         if last
         else "no run has been tracked yet; python -m srexp train makes one"
     )
-    fail(f"{output_dir.resolve()}: no MLflow store in it; {hint}")
+    fail(f"{output_dir}: no MLflow store in it; {hint}")
 
 
 def _free_port(host: str, port: int) -> int:

@@ -22,6 +22,7 @@ from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
 from srexp.options import OptionError, Options, additions, flatten
 from srexp.protocol import Protocol, digest
+from srexp.tracking.options import absolute_uri
 from srexp.training.experiment import Experiment, Paths, check_seed
 
 # Groups whose node holds one named option; those of `SEVERAL` hold several, by name.
@@ -268,7 +269,11 @@ def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[s
 
 def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The same configuration with every folder absolute, to be found again from anywhere."""
-    return with_folders(config, lambda folder: os.path.abspath(Path(folder).expanduser()))
+    values = with_folders(config, lambda folder: os.path.abspath(Path(folder).expanduser()))
+    tracking = values.get("tracking")
+    if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
+        values["tracking"] = {**tracking, "uri": absolute_uri(tracking["uri"])}
+    return values
 
 
 def config_digest(config: dict[str, Any]) -> str:

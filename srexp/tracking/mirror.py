@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,6 @@ from PIL import Image
 
 from srexp.options import flatten
 from srexp.tracking.mlflow_store import (
-    Store,
     create_run,
     existing_run,
     experiment_id,
@@ -31,6 +31,7 @@ from srexp.tracking.mlflow_store import (
     quiet_client,
     sendable,
 )
+from srexp.tracking.options import place
 from srexp.tracking.record import RunFolder
 
 # MLflow's limits: of one request, and of a value in characters.
@@ -65,10 +66,7 @@ class Mirror:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        shown = run.info["mlflow"]
-        self.store = Store(
-            shown["uri"], shown["experiment"], shown["artifact_root"], shown["timeout_seconds"]
-        )
+        self.store = place(run.folder.resolve().parent, None, run.info["mlflow"])
         self.sent = {"numbers": 0, "pictures": 0, "files": 0}
         self.refused: str | None = None
         self._client: Any = None
@@ -96,18 +94,21 @@ class Mirror:
             return
         self._client = client = quiet_client(self.store)
         shown = self.run.info["mlflow"]
-        experiment = experiment_id(client, self.store)
-        found = None if fresh else self._find(experiment)
+        found = None if fresh else self._existing(shown.get("run_id"))
+        if found is None:
+            experiment = experiment_id(client, self.store)
+            if not fresh:
+                found = self._existing(find_by_tag(client, experiment, "srexp.run", self.run.id))
         if found is None:
             began = self.run.info.get("created")
             run_id = create_run(client, experiment, shown["run_name"], _tags(shown), began)
             self._files = {}
         else:
             run_id = str(found.info.run_id)
-            experiment = found.info.experiment_id
+            experiment = str(found.info.experiment_id)
         self._run_id = run_id
         self._ask_what_is_there(found)
-        known = {"experiment_id": experiment, "run_id": run_id}
+        known = {**asdict(self.store), "experiment_id": experiment, "run_id": run_id}
         if not known.items() <= shown.items():
             self.run.update(mlflow={**shown, **known})
         self._send_params(found.data.params if found else {})
@@ -180,17 +181,10 @@ class Mirror:
             + len(list(self._new_files()))
         )
 
-    def _find(self, experiment: str) -> Any:
-        """The run in MLflow, or None where it is gone."""
-        for ask in (
-            lambda: self.run.info["mlflow"].get("run_id"),
-            lambda: find_by_tag(self._client, experiment, "srexp.run", self.run.id),
-        ):
-            run_id = ask()
-            found = existing_run(self._client, run_id) if run_id else None
-            if found is not None and not is_deleted(found):
-                return found
-        return None
+    def _existing(self, run_id: str | None) -> Any:
+        """The run in MLflow; None where it is gone or deleted."""
+        found = existing_run(self._client, run_id) if run_id else None
+        return None if found is None or is_deleted(found) else found
 
     def _ask_what_is_there(self, found: Any) -> None:
         self._offset, self._latest, self._images, self._had_failed = 0, {}, set(), False

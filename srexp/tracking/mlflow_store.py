@@ -8,12 +8,20 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 _NOTE_LENGTH = 7500  # of a tag's value, in MLflow's database
+
+_SQLITE = re.compile(r"sqlite(\+pysqlite)?:///")
+# The folder of the artifacts, beside a database of ours.
+ARTIFACTS = "mlartifacts"
+# Where a database has the addresses of a run's and of a model's artifacts.
+_ARTIFACT_ADDRESSES = (("runs", "artifact_uri"), ("logged_models", "artifact_location"))
 
 
 @dataclass(frozen=True)
@@ -25,17 +33,55 @@ class Store:
         experiment: The MLflow experiment.
         artifact_root: Where artifacts lie for a database; a server has its own place.
         timeout_seconds: Of one request.
+        chosen: What named the store: `tracking.uri`, `MLFLOW_TRACKING_URI`; empty for neither.
+        experiment_id: Names the experiment, where `experiment` is empty.
     """
 
     uri: str
     experiment: str
     artifact_root: str
     timeout_seconds: int
+    chosen: str = ""
+    experiment_id: str | None = None
+
+    @classmethod
+    def of(cls, shown: Mapping[str, Any]) -> Store:
+        """The store that `run.json` or `sweep.json` names."""
+        return cls(
+            uri=shown["uri"],
+            experiment=shown["experiment"],
+            artifact_root=shown["artifact_root"],
+            timeout_seconds=shown["timeout_seconds"],
+            chosen=shown.get("chosen", ""),
+            experiment_id=None if shown["experiment"] else shown.get("experiment_id"),
+        )
+
+    def __str__(self) -> str:
+        """The store, what named it, and the experiment."""
+        why = self.chosen or "the output folder's own"
+        return f"{self.uri} ({why}), experiment {self.experiment or self.experiment_id}"
 
     @property
     def is_server(self) -> bool:
         """Whether a server stands between us and the database."""
         return self.uri.startswith(("http://", "https://", "databricks"))
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an SQLite database; `path` is absolute, and may hold any character.
+
+    Where something has to be encoded the driver is named: without it MLflow makes a folder of the
+    encoded name.
+    """
+    if not re.search("[%?#]", str(path)):
+        return f"sqlite:///{path}"
+    return f"sqlite+pysqlite:///{quote(str(path))}"
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite database; None for any other store."""
+    scheme = _SQLITE.match(uri)
+    return Path(unquote(uri[scheme.end() :].partition("?")[0])) if scheme else None
 
 
 def legal(key: str, allowed: str = r"A-Za-z0-9_\-. :/", length: int = 250) -> str:
@@ -75,21 +121,42 @@ def one_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_our_timeout: str | None = None
+
+
+def variable(name: str) -> str | None:
+    """An environment variable of MLflow's as its user set it; None where it is unset or empty."""
+    value = os.environ.get(name, "").strip()
+    return None if not value or (name == _TIMEOUT and value == _our_timeout) else value
+
+
+def _set_timeout(seconds: str) -> None:
+    """MLflow reads it from the environment, and a process may ask several stores."""
+    global _our_timeout
+    if os.environ.get(_TIMEOUT) != seconds:
+        os.environ[_TIMEOUT] = _our_timeout = seconds
+
+
 def quiet_client(store: Store) -> Any:
     """An `MlflowClient`: no telemetry, no chatter; makes a missing SQLite store."""
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        if not os.environ[name].strip():
+            del os.environ[name]  # an unset variable of a shell's; MLflow would convert it
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # We try again ourselves. MLflow would repeat the very request, and where only the answer to
     # it was lost, make a second run.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(store.timeout_seconds)
+    _set_timeout(str(store.timeout_seconds))
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    if store.uri.startswith("sqlite:///"):
-        _create_sqlite_store(Path(store.uri.removeprefix("sqlite:///")))
+    if path := sqlite_path(store.uri):
+        _create_sqlite_store(path)
+        follow_move(path)
     return MlflowClient(tracking_uri=store.uri)
 
 
@@ -105,7 +172,7 @@ def _create_sqlite_store(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
         migrated, whole = Path(folder) / "migrated.db", Path(folder) / "whole.db"
-        MlflowClient(tracking_uri=f"sqlite:///{migrated}").search_experiments()
+        MlflowClient(tracking_uri=sqlite_uri(migrated)).search_experiments()
         # A copy through SQLite includes what still lies in its write-ahead log.
         source, copy = sqlite3.connect(migrated), sqlite3.connect(whole)
         source.backup(copy)
@@ -117,24 +184,80 @@ def _create_sqlite_store(path: Path) -> None:
             pass  # another process was first
 
 
-def reachable(store: Store) -> str | None:
-    """None if the store answers; else why it does not, in one line."""
-    if store.uri.startswith("sqlite:///"):
-        folder = Path(store.uri.removeprefix("sqlite:///")).parent
-        if not folder.is_dir():
-            return f"there is no folder {folder}"
+def follow_move(database: Path) -> None:
+    """Where a database was moved with the artifacts beside it, note their new place in it.
+
+    MLflow keeps absolute addresses, and would go on writing to the old place. Artifacts that are
+    still there, and not here, are left alone.
+    """
+    here = database.parent / ARTIFACTS
     try:
-        quiet_client(store).search_experiments(max_results=1)
-    except Exception as error:
-        return one_line(error)
-    return None
+        with closing(sqlite3.connect(database, timeout=10)) as db, db:
+            experiments = db.execute("SELECT experiment_id, artifact_location FROM experiments")
+            for experiment, location in experiments.fetchall():
+                there = _local_folder(location)
+                if there is None or there == here or there.name != ARTIFACTS:
+                    continue
+                runs = db.execute("SELECT run_uuid FROM runs WHERE experiment_id = ?", [experiment])
+                if there.is_dir() and not any((here / run).is_dir() for (run,) in runs):
+                    continue
+                new = here.as_uri()
+                for table, column in _ARTIFACT_ADDRESSES:
+                    db.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
+                        f"WHERE experiment_id = ? AND instr({column}, ? || '/') = 1",
+                        [new, len(location) + 1, experiment, location],
+                    )
+                db.execute(
+                    "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
+                    [new, experiment],
+                )
+    except sqlite3.Error:
+        pass  # it may only be read, or is no database of MLflow's: MLflow says so
+
+
+def _local_folder(address: str) -> Path | None:
+    """Of a `file:` address."""
+    return Path(unquote(urlsplit(address).path)) if address.startswith("file:") else None
+
+
+def ask(store: Store) -> None:
+    """See whether the store answers.
+
+    Raises:
+        Exception: It does not.
+    """
+    path = sqlite_path(store.uri)
+    if path is not None and not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}")
+    quiet_client(store).search_experiments(max_results=1)
+
+
+class ExperimentDeleted(Exception):
+    """Somebody deleted the experiment: MLflow takes nothing for it, and no other of its name.
+
+    Attributes:
+        experiment_id: Of the experiment, which can be restored.
+    """
+
+    def __init__(self, experiment: Any) -> None:
+        super().__init__(f"the experiment {experiment.name} is deleted there")
+        self.experiment_id = str(experiment.experiment_id)
 
 
 def experiment_id(client: Any, store: Store) -> str:
-    """Of the experiment, made where it does not exist yet."""
+    """Of the experiment, made where it does not exist yet.
+
+    Raises:
+        ExperimentDeleted: It is.
+        Exception: Whatever MLflow raises.
+    """
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(store.experiment)
+    if store.experiment_id is not None:
+        found = client.get_experiment(store.experiment_id)
+    else:
+        found = client.get_experiment_by_name(store.experiment)
     if found is None:
         location = None if store.is_server else Path(store.artifact_root).resolve().as_uri()
         try:
@@ -150,7 +273,17 @@ def experiment_id(client: Any, store: Store) -> str:
             found = client.get_experiment_by_name(store.experiment)  # another process was first
             if found is None:
                 raise
+    if found.lifecycle_stage == "deleted":
+        raise ExperimentDeleted(found)
     return str(found.experiment_id)
+
+
+def is_unauthorized(error: BaseException) -> bool:
+    """Whether a server wants to know who is asking, or allows it to others only."""
+    code = getattr(error, "error_code", None)
+    return code in ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED") or bool(
+        re.search(r"error code 40[13]\b", str(error))
+    )
 
 
 def find_by_tag(client: Any, experiment: str, key: str, value: str) -> str | None:

@@ -25,6 +25,7 @@ class MlflowView(threading.Thread):
 
     Attributes:
         error: Why the last attempt failed, in one line, or None.
+        cause: The exception behind it.
     """
 
     def __init__(self, run: RunFolder, *, fresh: bool) -> None:
@@ -35,6 +36,7 @@ class MlflowView(threading.Thread):
         super().__init__(name="mlflow-writer", daemon=True)
         self.mirror = Mirror(run)
         self.error: str | None = None
+        self.cause: BaseException = TimeoutError()
         self._fresh = fresh
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -95,7 +97,7 @@ class MlflowView(threading.Thread):
                 if closing:
                     return
             except BaseException as error:  # whatever it is, training must not notice
-                self.error = one_line(error)
+                self.error, self.cause = one_line(error), error
                 self.mirror.disconnect()
                 self._fresh = False  # it may have been made and the answer lost
                 wait = min(2 * wait, _LONGEST_WAIT_SECONDS)

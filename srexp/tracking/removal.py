@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
-from srexp.tracking.mlflow_store import Store, one_line, quiet_client
+from srexp.tracking.mlflow_store import one_line, quiet_client, sqlite_path
+from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
 
 # A folder with this before its name is being removed, and no run any more.
@@ -35,15 +35,17 @@ def delete_in_mlflow(run: RunFolder) -> str | None:
         Why it could not be done, in one line, or None.
     """
     shown = run.info.get("mlflow") or {}
-    uri, run_id = shown.get("uri"), shown.get("run_id")
-    if not uri or not run_id:
+    run_id = shown.get("run_id")
+    if not run_id:
         return None
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    store = recorded(shown, run.folder.resolve().parent)
+    database = sqlite_path(store.uri)
+    if database is not None and not database.is_file():
         return None  # asking would make a new one
     from mlflow.exceptions import MlflowException
 
     try:
-        quiet_client(Store(uri, "", "", shown.get("timeout_seconds", 10))).delete_run(run_id)
+        quiet_client(store).delete_run(run_id)
     except MlflowException as error:
         # Unknown, or deleted before.
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,23 @@ from srexp.tracking.mlflow_store import (
     quiet_client,
     sendable,
 )
+from srexp.tracking.options import recorded
 
 
-def shown(store: Store) -> dict[str, Any]:
-    """What a sweep's folder keeps of its MLflow run, before there is one."""
-    return {**asdict(store), "run_id": None, "experiment_id": None, "complete": False}
+def shown(
+    store: Store, before: Mapping[str, Any] | None = None, output_dir: Path = Path()
+) -> dict[str, Any]:
+    """What a sweep's folder keeps of its MLflow run.
+
+    Args:
+        store: Where it is to be shown.
+        before: What the folder has kept; it stays, where the store and the experiment do.
+        output_dir: Where the sweep lies now; absolute.
+    """
+    was = recorded(before, output_dir) if before else None
+    if before and was and (was.uri, was.experiment) == (store.uri, store.experiment):
+        return {**before, **asdict(store), "experiment_id": before.get("experiment_id")}
+    return {**asdict(store), "run_id": None, "complete": False}
 
 
 def begin(
@@ -99,4 +111,4 @@ def gone(shown: dict[str, Any]) -> bool:
 
 def store_of(shown: dict[str, Any]) -> Store:
     """Where it is shown."""
-    return Store(**{field.name: shown[field.name] for field in fields(Store)})
+    return Store.of(shown)

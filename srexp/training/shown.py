@@ -7,7 +7,7 @@ from typing import Any
 
 from srexp.evaluation.cost import Cost
 from srexp.tracking.mlflow_store import Store
-from srexp.tracking.options import MlflowTracking
+from srexp.tracking.options import MlflowTracking, place, recorded
 from srexp.tracking.record import RunFolder
 from srexp.training.experiment import Experiment
 from srexp.training.materials import Materials
@@ -32,9 +32,10 @@ def shown(
     tracking = experiment.tracking
     if not isinstance(tracking, MlflowTracking):
         return None
-    store = tracking.store(experiment.paths.output_dir)
-    before = run.info.get("mlflow", {})
-    same = before.get("uri") == store.uri
+    before = run.info.get("mlflow") or {}
+    output_dir = experiment.paths.output_dir
+    store = place(output_dir, tracking, before)
+    same = bool(before) and recorded(before, output_dir.resolve()).uri == store.uri
     return {
         **_run_of(store, run),
         "parent_run_id": parent_run_id or (before.get("parent_run_id") if same else None),

@@ -245,7 +245,7 @@ def test_a_store_whose_folder_is_gone_is_not_made_again(tmp_path: Path, sync: Co
         (["nothing"], "run nothing: there are no runs in "),
         (["--output-dir", "nowhere"], "--output-dir nowhere: no such folder"),
         (["--uri", "mlruns"], "--uri mlruns: must be a server (http://HOST:PORT) or a database"),
-        (["--uri", "http://a:b@c"], "tracking.uri: holds a password"),
+        (["--uri", "http://a:b@c"], "--uri: holds a password"),
     ],
 )
 def test_bad_input(tmp_path: Path, sync: Command, arguments: list[str], message: str) -> None:

@@ -16,6 +16,7 @@ from tests_mlflow import free_port
 
 from srexp.tracking.mlflow_store import (
     Store,
+    ask,
     create_run,
     experiment_id,
     find_by_tag,
@@ -23,7 +24,6 @@ from srexp.tracking.mlflow_store import (
     legal,
     one_line,
     quiet_client,
-    reachable,
     sendable,
 )
 
@@ -95,14 +95,14 @@ def test_a_server_is_asked_once_and_not_for_long(
 
 
 def test_whether_a_store_is_there(store: Store, remote: Store, tmp_path: Path) -> None:
-    assert reachable(store) is None
-    assert reachable(remote) is None
+    ask(store)
+    ask(remote)
     gone = replace(store, uri=f"sqlite:///{tmp_path}/gone/mlflow.db")
-    assert reachable(gone) == f"there is no folder {tmp_path}/gone"
+    with pytest.raises(FileNotFoundError, match=f"^there is no folder {tmp_path}/gone$"):
+        ask(gone)
     assert not (tmp_path / "gone").exists()
-    away = reachable(replace(remote, uri=f"http://127.0.0.1:{free_port()}"))
-    assert away is not None
-    assert "\n" not in away
+    with pytest.raises(Exception, match=r"refused|connect"):
+        ask(replace(remote, uri=f"http://127.0.0.1:{free_port()}"))
 
 
 # Names and values.
