@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from srexp import __version__
+from srexp.config import COMMANDS as HYDRA
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -90,6 +91,9 @@ def main() -> None:
 
 def _main(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
+        if arguments[1:2] and arguments[1] in COMMANDS:  # srexp help train
+            _run(arguments[1], ["--help", *arguments[2:]])
+            return
         print(_help(), end="")
         return
     if arguments[0] == "--version":
@@ -111,6 +115,12 @@ def _main(arguments: list[str]) -> None:
 
 
 def _run(command: str, arguments: list[str]) -> None:
+    if command in HYDRA:
+        from srexp.commands.explain import asks_for_help, explain
+
+        if asks_for_help(arguments):
+            explain(command, arguments)
+            return
     # Hydra reads sys.argv itself, and takes -m before the first override only.
     sys.argv = [f"srexp {command}", *sorted(arguments, key=lambda a: a not in _MULTIRUN)]
     importlib.import_module(f"srexp.commands.{command}").main()
@@ -140,7 +150,7 @@ def _complete(arguments: list[str]) -> None:
         _complete_data(given[1:], line.endswith(" "))
     elif given[0] == "data":
         given, line = ["train"], line.replace("data preview", "train", 1)
-    if given[0] in ("train", "evaluate", "reproduce"):
+    if given[0] in HYDRA:
         rest = line.split(given[0], 1)[1].lstrip(" ")
         os.environ["COMP_LINE"] = f"srexp {rest}"
         os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))

@@ -122,10 +122,41 @@ def _check(key: str, item: Any, value: Any, limits: Any) -> None:
         and (above is None or item > above)
     )
     if not fits:
-        if above is not None:
-            wanted = f"greater than {above}" + (f" and at most {high}" if high is not None else "")
-        elif low is not None and high is not None:
-            wanted = f"between {low} and {high}"
-        else:
-            wanted = f"at least {low}" if low is not None else f"at most {high}"
-        raise OptionError(f"{key}={value}: must be {wanted}", key)
+        raise OptionError(f"{key}={value}: must be {_range(limits)}", key)
+
+
+def _range(limits: Any) -> str:
+    """A numeric field's bounds in words, or nothing."""
+    low, high, above = (limits.get(bound) for bound in ("low", "high", "above"))
+    if above is not None:
+        return f"greater than {above}" + (f" and at most {high}" if high is not None else "")
+    if low is not None and high is not None:
+        return f"between {low} and {high}"
+    if low is not None:
+        return f"at least {low}"
+    return f"at most {high}" if high is not None else ""
+
+
+# Types in words; what is not here is shown as it is.
+_TYPES = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text",
+    "Path": "a folder", "None": "null", "Any": "a value",
+}  # fmt: skip
+_LISTS = {"int": "whole numbers", "float": "numbers", "str": "texts"}
+
+
+def described(field: dataclasses.Field[Any]) -> str:
+    """What a field takes, in words: `a number greater than 0, or null`."""
+    kinds = [kind.strip() for kind in str(field.type).split("|")]
+    words = []
+    for kind in kinds:
+        inner = kind.removeprefix("list[").removesuffix("]")
+        is_list = inner != kind
+        word = f"a list of {_LISTS.get(inner, inner)}" if is_list else _TYPES.get(kind, kind)
+        if "choices" in field.metadata and kind != "None":
+            listed = ", ".join(str(choice) for choice in field.metadata["choices"])
+            word = f"a list of {listed}" if is_list else f"one of {listed}"
+        elif kind != "None" and (bounds := _range(field.metadata)):
+            word += f", each {bounds}" if is_list else f" {bounds}"
+        words.append(word)
+    return ", or ".join(words)

@@ -401,7 +401,8 @@ def _composed(overrides: list[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from srexp.config.compose import compose, known_keys
+    from srexp.config.catalogue import catalogue
+    from srexp.config.compose import compose
     from srexp.config.errors import readable
 
     try:
@@ -409,4 +410,4 @@ def _composed(overrides: list[str]) -> dict[str, Any]:
     except OptionError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        fail(readable(error, known_keys("train")))
+        fail(readable(error, catalogue("train")))

@@ -16,8 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from srexp.commands.exit import CommandFailed, CommandInterrupted, fail
-from srexp.config.compose import conf_dir, known_keys, prepare_hydra, remove_unused_sweep
+from srexp.config.catalogue import catalogue
+from srexp.config.compose import conf_dir, prepare_hydra, remove_unused_sweep
 from srexp.config.errors import broken_yaml, readable
+from srexp.config.hydra_settings import check_hydra
+from srexp.config.words import advice
 from srexp.options import OptionError
 from srexp.tracking.record import RunError
 from srexp.training.checkpoint import CheckpointError
@@ -57,7 +60,11 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     # TensorFlow reports a missing GPU as an error each time; the run says what it runs on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module="hydra")
+    known = catalogue(command)
+    if line := advice(command, sys.argv[1:], _hydra_flags(), known):
+        fail(line)
     prepare_hydra()
+    _check_at_once()
     _compose_once()
     guard = Guard(task)
     main = hydra.main(config_path=str(conf_dir()), config_name=command, version_base="1.3")
@@ -69,7 +76,7 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
         fail(broken_yaml(error))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         # Composing failed: nothing of ours has run yet, and Hydra raises ValueError too.
-        fail(readable(error, known_keys(command)))
+        fail(readable(error, known))
     except CommandFailed as error:  # of a sweep
         fail(str(error), error.exit_code)
     except CommandInterrupted as error:
@@ -95,6 +102,29 @@ def _explain(failure: Exception) -> NoReturn:
     if isinstance(failure, OSError) and failure.filename is not None:
         fail(f"{failure.filename}: {failure.strerror}", 1)
     raise failure
+
+
+def _hydra_flags() -> dict[str, bool]:
+    """Hydra's flags, and whether each takes a value."""
+    from hydra._internal.utils import get_args_parser
+
+    actions = get_args_parser()._actions
+    return {flag: action.nargs != 0 for action in actions for flag in action.option_strings}
+
+
+def _check_at_once() -> None:
+    """Refuse what cannot work of `hydra.*` before Hydra makes a folder or a log file for it."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    load = ConfigLoaderImpl.load_configuration
+
+    @functools.wraps(load)
+    def checked(*args: Any, **kwargs: Any) -> DictConfig:
+        config = load(*args, **kwargs)
+        check_hydra(config)
+        return config
+
+    ConfigLoaderImpl.load_configuration = checked  # type: ignore[method-assign]
 
 
 def _compose_once() -> None:

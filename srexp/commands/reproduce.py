@@ -18,7 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from srexp.commands.exit import CommandFailed
 from srexp.commands.front import run_hydra
 from srexp.commands.quiet import quiet_import
-from srexp.config.compose import compose_beside, known_keys
+from srexp.config.catalogue import catalogue
+from srexp.config.compose import compose_beside
 from srexp.config.errors import readable
 from srexp.config.reproduction import ReproduceSettings, difference, reproduce_settings
 from srexp.config.settings import absolute_paths, experiment_of, plain
@@ -170,7 +171,7 @@ def _training(typed: str, paths: list[str]) -> dict[str, Any]:
     try:
         return absolute_paths(compose_beside("train", [*shlex.split(typed), *paths]))
     except (HydraException, OmegaConfBaseException) as error:
-        raise OptionError(f"table.train: {readable(error, known_keys('train'))}") from None
+        raise OptionError(f"table.train: {readable(error, catalogue('train'))}") from None
 
 
 def _told(work: _Reproduction, row: PublishedRow, run: RunFolder) -> RunFolder:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from srexp.config.catalogue import SEVERAL as SEVERAL
+from srexp.config.catalogue import conf_dir as conf_dir
 from srexp.options import OptionError
 from srexp.protocol import digest
 
@@ -20,18 +22,11 @@ if TYPE_CHECKING:
 
 _sweeps: list[Path] = []
 
-# Groups that take several options at once, and those over which no sweep goes.
-SEVERAL = ("protocol", "benchmark", "metric")
+# Groups over which no sweep goes.
 _NOT_SWEPT = ("sweep", "paths", "table")
 
 # Overrides that do not make another sweep.
 _SAME_SWEEP = ("hydra.launcher", "hydra/launcher", "hydra.sweeper.n_trials")
-
-
-def conf_dir() -> Path:
-    """`conf/`: inside the package where it is installed, beside it in a checkout."""
-    packaged = Path(__file__).parents[1] / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 @cache
@@ -145,45 +140,3 @@ def compose_beside(command: str, overrides: list[str]) -> dict[str, Any]:
     from srexp.config.settings import plain
 
     return plain(hydra.compose(command, overrides))
-
-
-def known_keys(command: str) -> list[str]:
-    """Every key that our YAML files have, and every group: what a typo may have meant.
-
-    Read straight from the files: composing once more would double the time to an error.
-    """
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    keys: set[str] = set()
-
-    def collect(path: Path, prefix: str) -> None:
-        content = yaml.load(path.read_text(), loader)
-        keys.update(_dotted({k: v for k, v in content.items() if k != "defaults"}, prefix))
-
-    collect(conf_dir() / f"{command}.yaml", "")
-    for group in conf_dir().iterdir():
-        if group.is_dir() and group.name not in ("hydra", "experiment", "sweep", "debug"):
-            keys.add(group.name)
-            for path in group.glob("*.yaml"):
-                collect(path, f"{group.name}.")
-    return sorted(key for key in keys if not key.startswith("hydra"))
-
-
-def commands_with(group: str) -> list[str]:
-    """The commands whose configuration has a group."""
-    import yaml
-
-    def has(path: Path) -> bool:
-        content = yaml.safe_load(path.read_text())
-        names = [name for part in content["defaults"] if isinstance(part, dict) for name in part]
-        return group in (name.split()[-1] for name in names)  # `optional experiment`
-
-    return [name for name in ("train", "evaluate", "reproduce") if has(conf_dir() / f"{name}.yaml")]
-
-
-def _dotted(content: dict[str, Any], prefix: str) -> Iterator[str]:
-    for key, value in content.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _dotted(value, f"{prefix}{key}.")

@@ -16,7 +16,7 @@ EXPERIMENTS = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_commands_of_the_header_compose(path) -> None:
     text = path.read_text()
-    commands = re.findall(r"^#\s+python -m srexp train (.+)$", text, re.MULTILINE)
+    commands = re.findall(r"^#\s+srexp train (.+)$", text, re.MULTILINE)
     assert commands and commands[0] == f"experiment={path.stem}"
     for command in commands:
         experiment = experiment_of(compose("train", command.replace("DIR", "pictures").split()))

@@ -13,6 +13,9 @@ from tests_environment import ROOT, command_environment
 
 from srexp import __version__
 from srexp.cli import COMMANDS
+from srexp.commands.explain import explain
+from srexp.config import COMMANDS as HYDRA
+from srexp.config.catalogue import catalogue
 
 
 def _run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,28 +42,131 @@ def test_version(tmp_path: Path) -> None:
     assert _run(tmp_path, "-m", "srexp", "--version").stdout == f"srexp {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["train", "reproduce"])
-def test_command_help_explains_every_group_in_words(command: str, tmp_path: Path) -> None:
-    done = _run(tmp_path, "-m", "srexp", command, "--help")
+# Help of the commands that Hydra composes.
+
+
+def _explained(capsys: pytest.CaptureFixture[str], command: str, *topics: str) -> str:
+    explain(command, ["--help", *topics])
+    text = capsys.readouterr().out
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    return text
+
+
+@pytest.mark.parametrize("command", HYDRA)
+def test_command_help_explains_every_group_option_and_key(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _explained(capsys, command)
+    known = catalogue(command)
+    for group in known.groups.values():
+        assert re.search(rf"^{group.name}(=| +\w)", text, re.MULTILINE), group.name
+        for option in group.options.values():
+            assert len(group.options) == 1 or re.search(
+                rf"^  {option.name} +\S", text, re.MULTILINE
+            )
+    for other in {group for name in HYDRA for group in catalogue(name).groups} - {*known.groups}:
+        assert not re.search(rf"^{other}(=| +\w)", text, re.MULTILINE), other
+    for key in known.keys:
+        assert f"  {key}=" in text
+
+
+@pytest.mark.parametrize("command", HYDRA)
+def test_help_of_every_key_option_and_group(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = catalogue(command)
+    for group in known.groups.values():
+        assert group.words.split()[0] in _explained(capsys, command, group.name)
+        for option in group.options.values():
+            text = _explained(capsys, command, f"{group.name}={option.name}")
+            assert text.startswith(f"{group.name}={option.name}")
+            if group.name != "table":
+                for key in known.of(group, option):
+                    assert "takes" in _explained(capsys, command, key.path)
+    for key in known.keys:
+        assert "a value" not in _explained(capsys, command, key)
+
+
+@pytest.mark.parametrize(
+    ("topic", "wanted"),
+    [
+        ("trainer.ema", "a number greater than 0, or null"),
+        ("model.filters", "a list of whole numbers, each between 1 and 4096"),
+        ("trainer.strategy", "one of none, mirrored, multi_worker"),
+        ("trainer.augment", "true or false"),
+        ("paths.output_dir", "a folder"),
+        ("seed", "a whole number"),
+        ("protocol.NAME.luma", "one of studio, full"),
+        ("lr", "optimizer.learning_rate"),
+        ("model=srcnn", "model.kernel_sizes=[9,1,5]"),
+        ("relu", "act=relu"),
+        ("trainer.steps=10", "no epochs"),
+    ],
+)
+def test_help_says_what_a_key_takes(
+    topic: str, wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wanted in " ".join(_explained(capsys, "train", topic).split())
+
+
+def test_help_of_what_there_is_not_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for topic, wanted in (("trainer.epoch", "did you mean trainer."), ("run", "of srexp evaluate")):
+        with pytest.raises(SystemExit) as caught:
+            explain("train", ["--help", topic])
+        assert caught.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert wanted in line
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "train --help trainer.ema",
+        "train -h trainer.ema",
+        "help train trainer.ema",
+        "train help trainer.ema",
+    ],
+)
+def test_ways_to_ask_for_help(typed: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, "-m", "srexp", *typed.split())
     assert done.returncode == 0, done.stderr
-    groups = sorted(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
-    for group in ("hydra", "metric", "table"):  # the last two are of other commands
-        groups.remove(group)
-    if command == "reproduce":
-        groups = ["benchmark", "degradation", "paths", "protocol", "table"]
-    words = done.stdout.split("Options of each group:")[0]
-    options = done.stdout.split("Options of each group:")[1]
-    for group in groups:
-        assert re.search(rf"^ *{group} +\w", words, re.MULTILINE), group
-        names = ", ".join(sorted(path.stem for path in (ROOT / "conf" / group).iterdir()))
-        assert f"{group}: {names}" in options
+    assert done.stdout.startswith("trainer.ema\n")
+
+
+def test_help_knows_options_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "act").mkdir()
+    (tmp_path / "act" / "steep.yaml").write_text("# Mine.\nname: relu\n")
+    done = _run(tmp_path, "-m", "srexp", "train", "--config-dir", ".", "--help", "act")
+    assert "  steep       Mine.\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "hydra.run.dir=made",
+        "hydra.sweep.dir=made -m seed=1,2",
+        "hydra/job_logging=default",
+        "hydra.output_subdir=made",
+    ],
+)
+def test_settings_of_hydras_that_are_refused_leave_nothing(typed: str, tmp_path: Path) -> None:
+    done = _run(tmp_path, "-m", "srexp", "train", *typed.split())
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.startswith(f"srexp: {typed.split('=')[0]}=")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_of_other_programs_are_one_line(tmp_path: Path) -> None:
+    done = _run(tmp_path, "-m", "srexp", "train", "--epochs", "10")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and line.endswith("type trainer.steps=500")
 
 
 # What may not be imported by what; the value is what is typed.
 LIGHT = {
     "--help": ["tensorflow", "keras", "mlflow", "hydra", "omegaconf", "numpy"],
     "--version": ["tensorflow", "keras", "mlflow", "hydra", "omegaconf", "numpy"],
-    "train --help": ["tensorflow", "keras", "mlflow"],
+    "train --help": ["tensorflow", "keras", "mlflow", "hydra", "omegaconf", "numpy"],
     "train --cfg job": ["tensorflow", "keras", "mlflow"],
     "train model.dpth=1": ["tensorflow", "keras", "mlflow"],
     "evaluate model=bicubic": ["tensorflow", "keras", "mlflow"],

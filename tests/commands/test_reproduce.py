@@ -69,7 +69,7 @@ def test_tables_hold_the_published_values(name: str) -> None:
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_commands_of_the_header_and_of_the_rows_compose(path: Path) -> None:
-    commands = re.findall(r"^#\s+python -m srexp reproduce (.+)$", path.read_text(), re.MULTILINE)
+    commands = re.findall(r"^#\s+srexp reproduce (.+)$", path.read_text(), re.MULTILINE)
     assert commands and commands[0] == f"table={path.stem}"
     for command in commands:
         values = compose("reproduce", command.replace("DIR", "pictures").split())

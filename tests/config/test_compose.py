@@ -14,7 +14,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 import srexp
-from srexp.config.compose import commands_with, compose, conf_dir, known_keys
+from srexp.config.catalogue import Catalogue, catalogue, commands_with
+from srexp.config.compose import compose, conf_dir
 from srexp.config.errors import readable
 from srexp.config.registry import groups, implementation, implementations
 from srexp.config.settings import experiment_of
@@ -24,12 +25,12 @@ Composed = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def known() -> list[str]:
+def known() -> Catalogue:
     """What the command line hands over for suggestions."""
-    return known_keys("train")
+    return catalogue("train")
 
 
-def message(known: list[str], *overrides: str, command: str = "train") -> str:
+def message(known: Catalogue, *overrides: str, command: str = "train") -> str:
     with pytest.raises((HydraException, OmegaConfBaseException, ValueError)) as caught:
         compose(command, list(overrides))
     text = readable(caught.value, known)
@@ -55,7 +56,7 @@ def message(known: list[str], *overrides: str, command: str = "train") -> str:
     ],
 )
 def test_a_typo_is_answered_with_the_nearest_name(
-    known: list[str], override: str, wanted: str
+    known: Catalogue, override: str, wanted: str
 ) -> None:
     assert wanted in message(known, override)
 
@@ -71,11 +72,11 @@ def test_a_typo_is_answered_with_the_nearest_name(
         ("act=relu,prelu", "takes one option, as in act=relu; one run for each: -m act=relu,prelu"),
         ('seed=1, "m" é', "wants quotes of its own"), ("model.depth=[1", "[1"),
         ("model.depth=3=", "=3="),
-        ("~foo", "'foo' does not exist"), ("+model.depth=3", "already at 'model.depth'"),
+        ("~foo", "~foo: no such key or group"), ("+model.depth=3", "already at 'model.depth'"),
     ],
 )  # fmt: skip
 def test_other_mistakes_fit_one_line_and_name_the_override(
-    known: list[str], override: str, wanted: str
+    known: Catalogue, override: str, wanted: str
 ) -> None:
     assert wanted in message(known, override)
 
@@ -111,12 +112,12 @@ def test_only_some_groups_take_lists(composed: Composed, group: str, tmp_path: P
     [("benchmark=[set5,set144]", "set14"), ("protocol=[rgb,ypaper]", "y_paper")],
 )
 def test_a_typo_in_a_list_of_options_is_answered_too(
-    known: list[str], override: str, near: str
+    known: Catalogue, override: str, near: str
 ) -> None:
     assert f"did you mean {near}?" in message(known, override)
 
 
-def test_evaluating_a_network_by_name_says_that_a_run_is_wanted(known: list[str]) -> None:
+def test_evaluating_a_network_by_name_says_that_a_run_is_wanted(known: Catalogue) -> None:
     """`srexp evaluate model=srcnn`: its YAML overrides act, which evaluate does not have."""
     from srexp.config.settings import evaluate_settings
 
@@ -131,13 +132,13 @@ def test_evaluating_a_network_by_name_says_that_a_run_is_wanted(known: list[str]
 
 @pytest.mark.parametrize("override", ["model=null", "act=null", "=3"])
 def test_nothing_in_the_place_of_an_option_is_an_error_that_the_command_line_knows(
-    known: list[str], override: str
+    known: Catalogue, override: str
 ) -> None:
     """Anything else than these kinds of error reaches the user as a traceback."""
     message(known, override)
 
 
-def test_an_error_within_an_error_is_found(known: list[str]) -> None:
+def test_an_error_within_an_error_is_found(known: Catalogue) -> None:
     inner = HydraException("Could not override 'model.dept'.\nKey 'dept' is not in struct")
     outer = HydraException("while\n  composing")
     outer.__cause__ = inner
@@ -152,7 +153,7 @@ def test_an_error_within_an_error_is_found(known: list[str]) -> None:
 
 def test_every_key_of_the_configuration_can_be_suggested(composed: Composed) -> None:
     for command in ("train", "evaluate"):
-        found = set(known_keys(command))
+        found = set(catalogue(command).every_key)
         values = composed(command)
         assert set(values) <= found | {"experiment"}
         for key in flatten(values):
@@ -160,7 +161,7 @@ def test_every_key_of_the_configuration_can_be_suggested(composed: Composed) -> 
             assert key in found, key
 
 
-def test_a_suggestion_of_hydras_own_is_left_alone(known: list[str]) -> None:
+def test_a_suggestion_of_hydras_own_is_left_alone(known: Catalogue) -> None:
     """Hydra 1.4 will have them."""
     error = HydraException("Could not override 'model.dept'.\nDid you mean model.depth?")
     assert readable(error, known) == "Could not override 'model.dept'. Did you mean model.depth?"
