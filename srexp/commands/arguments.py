@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
@@ -42,6 +43,24 @@ def make_parser(command: str, description: str, examples: str = "") -> argparse.
         epilog=f"examples:\n{examples}" if examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_names(add: Callable[..., object]) -> None:
+    """`--name`, a list of `RUN=NAME`."""
+    add("--name", action="append", default=[], metavar="RUN=NAME", help="what a run, bicubic or a "
+        "method from a file is called; may be repeated. Runs of several scales that are called "
+        "alike are one row (default: what sets it apart)")  # fmt: skip
+
+
+def add_over(parser: argparse.ArgumentParser) -> None:
+    """`--intervals` and `--seeds`, as `over`."""
+    one = parser.add_mutually_exclusive_group()
+    for name, over, what in (
+        ("--intervals", "images", "of the mean gain over bicubic, over images"),
+        ("--seeds", "seeds", "over seeds"),
+    ):
+        said = f"± half the 95 %% interval {what}, in the table of papers"
+        one.add_argument(name, action="store_const", const=over, dest="over", help=said)
 
 
 def add_output_dir(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands import compare_mlflow, compare_pictures
-from srexp.commands.arguments import RUN, add_output_dir, make_parser
+from srexp.commands.arguments import RUN, add_names, add_output_dir, add_over, make_parser
 from srexp.commands.exit import fail
+from srexp.commands.names_given import names_given
 from srexp.comparison.results import Results, RunResults, read_files, read_run
 from srexp.comparison.tasks import common_tasks
+from srexp.pages.table import DOCUMENTS, Table, to_csv
 from srexp.tracking.record import RunError, RunFolder, find_runs, runs
 
 if TYPE_CHECKING:
@@ -21,20 +23,24 @@ if TYPE_CHECKING:
 
     from srexp.comparison.tables import TaskTable
 
-_FORMATS = ("table", "markdown", "latex", "csv", "json")
+_TABLES = ("paper", "statistics")
+_FORMATS = ("table", *DOCUMENTS, "csv", "json")
 
 _DESCRIPTION = """\
-Per benchmark and protocol: mean PSNR and SSIM of bicubic and of each run, gain over bicubic with
-its 95 % interval, and for each two runs the paired difference per image with interval, sign-flip
-permutation test, Holm's correction, wins and losses. Runs that differ in seed alone are replicates
-of one method. Reads run folders only; what was not scored yet is scored by `srexp evaluate`."""
+The usual table of papers: methods as rows, image sets times scales as columns, PSNR/SSIM in each,
+the best in bold, the second underlined. Then the statistics: per image set, scale and protocol
+mean PSNR and SSIM of bicubic and of each run, gain over bicubic with its 95 % interval, and for
+each two runs the paired difference per image with interval, sign-flip permutation test, Holm's
+correction, wins and losses. Runs that differ in seed alone are replicates of one method; those
+that differ in scale alone are one row. Reads run folders only; what was not scored yet is scored
+by `srexp evaluate`."""
 
 _EXAMPLES = """\
   srexp compare outputs/2026-*                       run folders
   srexp compare RUN RUN --metric ssim                two runs, by SSIM
   srexp compare --sweep latest --format markdown     all finished runs of the newest sweep
   srexp compare RUN outputs/evaluations/set5_x2/y_paper/lanczos_*.csv
-  srexp compare RUN RUN --format latex -o table.tex
+  srexp compare RUN RUN --format latex -o table.tex --name RUN=Ours --name bicubic=Bicubic
   srexp compare RUN RUN --html page.html --figure figure.png --image butterfly
 """
 
@@ -59,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--protocol", action="append", default=[], help="only under this one; may be repeated")
     add("--metric", choices=("psnr", "ssim"), default="psnr", help="of gains and differences")
     add("--format", choices=_FORMATS, default="table", help="default: table")
+    add("--table", choices=_TABLES, help="the one of papers, or the statistics (default: both; of "
+        "latex the one of papers, of csv the statistics)")  # fmt: skip
+    add_names(add)
+    add_over(parser)
     compare_pictures.add_arguments(add)
     add("--mlflow", action="store_true", help="show it in MLflow too, as a run of its own in the "
         "runs' store: tables, page and figure")  # fmt: skip
@@ -74,23 +84,36 @@ def compare(given: argparse.Namespace) -> None:
         RunError: Runs that cannot be found, read or compared, in one line.
     """
     compare_pictures.check(given)
+    if given.format == "json" and given.table is not None:
+        raise RunError("--table: json holds all numbers; leave one of the two out")
+    if given.over is not None and _kind(given) == "statistics":
+        raise RunError(
+            f"--{'seeds' if given.over == 'seeds' else 'intervals'}: belongs to the table of "
+            f"papers (--table paper); the statistics have all intervals"
+        )
     chosen = _chosen(given)
     store = compare_mlflow.store_of(chosen) if given.mlflow else None
     results: list[Results] = [read_run(run) for run in chosen]
     results += read_files([Path(name) for name in given.wanted if _is_table(name)])
     tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
     # NumPy: only once there is something to compute.
-    from srexp.comparison.methods import group
+    from srexp.comparison.methods import BICUBIC, group
     from srexp.comparison.tables import make_table
 
-    methods, repeated = group(results)
-    tables = [make_table(task, methods, given.metric) for task in tasks]
+    names = names_given(given.name, chosen, given.output_dir, [one.name for one in results])
+    methods, repeated = group(results, names)
+    bicubic = names.get(BICUBIC, BICUBIC)
+    tables = [make_table(task, methods, given.metric, bicubic) for task in tasks]
     remarks = [*remarks, *repeated, *_about_runs(results)]
-    made = compare_pictures.make(given, tables, remarks)
+    made = compare_pictures.make(given, tables, methods, remarks)
     _write(given, tables, remarks)
     compare_pictures.write(given, made)
     if store is not None and made.page is not None:
-        print(compare_mlflow.send(store, tables, remarks, made.page, made.figure), file=sys.stderr)
+        markdown = DOCUMENTS["markdown"]("", _shown(given, tables), remarks)
+        sent = compare_mlflow.send(
+            store, tables, methods, markdown, remarks, made.page, made.figure
+        )
+        print(sent, file=sys.stderr)
 
 
 def _about_runs(results: list[Results]) -> list[str]:
@@ -132,27 +155,46 @@ def _of_sweep(wanted: str, output_dir: Path) -> list[RunFolder]:
     return finished
 
 
+def _kind(given: argparse.Namespace) -> str | None:
+    """Which tables are asked for; None for both."""
+    usual = {"latex": "paper", "csv": "paper" if given.over else "statistics"}
+    kind: str | None = given.table or usual.get(given.format)
+    return "statistics" if given.format == "json" else kind
+
+
+def _shown(given: argparse.Namespace, tables: list[TaskTable]) -> list[Table]:
+    """The tables that a person is shown: beside the statistics of one task no other is needed."""
+    from srexp.comparison.output import statistics_tables
+    from srexp.comparison.standard import standard_tables
+
+    kind, found = _kind(given), []
+    if kind == "paper" or (kind is None and (len(tables) > 1 or given.over is not None)):
+        found += standard_tables(tables, given.over)
+    if kind != "paper":
+        found += [each for table in tables for each in statistics_tables(table)]
+    return found
+
+
 def _write(given: argparse.Namespace, tables: list[TaskTable], remarks: list[str]) -> None:
     from srexp.commands.console import make_console
     from srexp.comparison import output
+    from srexp.comparison.standard import flat_table
 
     console = make_console()
     if given.format == "table":
-        parts = output.to_rich(tables, remarks)
+        parts = output.to_rich(_shown(given, tables), remarks)
         if given.output is None:
             for part in parts:
                 console.print(part)
             return
         text = _plain_text(parts)
     elif given.format == "csv":
-        text = output.to_csv(tables)
+        paper = _kind(given) == "paper"
+        text = to_csv(flat_table(tables, given.over)) if paper else output.to_csv(tables)
+    elif given.format == "json":
+        text = output.to_json(tables, remarks)
     else:
-        write = {
-            "markdown": output.to_markdown,
-            "latex": output.to_latex,
-            "json": output.to_json,
-        }[given.format]
-        text = write(tables, remarks)
+        text = DOCUMENTS[given.format]("srexp compare", _shown(given, tables), remarks)
     if given.output is None:
         console.out(text, highlight=False, end="")
     else:

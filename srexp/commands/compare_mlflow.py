@@ -12,6 +12,7 @@ from srexp.commands.remedy import repair
 from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
+    from srexp.comparison.methods import Method
     from srexp.comparison.tables import TaskTable
     from srexp.tracking.mlflow_store import Store
 
@@ -42,6 +43,8 @@ def store_of(runs: Sequence[RunFolder]) -> Store:
 def send(
     store: Store,
     tables: Sequence[TaskTable],
+    methods: Sequence[Method],
+    markdown: str,
     remarks: Sequence[str],
     page: str,
     figure: bytes | None,
@@ -51,6 +54,8 @@ def send(
     Args:
         store: Of the runs.
         tables: The comparison.
+        methods: What it compares.
+        markdown: It as Markdown.
         remarks: On it.
         page: It as HTML.
         figure: A PNG; None for none.
@@ -65,8 +70,6 @@ def send(
     from srexp.tracking import comparison_view
     from srexp.tracking.mlflow_store import one_line
 
-    methods = [row.method for row in tables[0].rows if row.method is not None]
-    markdown = output.to_markdown(tables, remarks)
     files = {
         "comparison.md": markdown.encode(),
         "comparison.csv": output.to_csv(tables).encode(),

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from srexp.commands import about_run
 from srexp.files import write_atomically
 from srexp.options import OptionError
+from srexp.pages.table import Table
 from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from srexp.comparison import report
     from srexp.comparison.methods import Method
     from srexp.comparison.tables import TaskTable
 
@@ -64,7 +64,10 @@ class Pictures:
 
 
 def make(
-    given: argparse.Namespace, tables: Sequence[TaskTable], remarks: Sequence[str]
+    given: argparse.Namespace,
+    tables: Sequence[TaskTable],
+    methods: Sequence[Method],
+    remarks: Sequence[str],
 ) -> Pictures:
     """Make what was asked for; nothing is written yet.
 
@@ -77,7 +80,7 @@ def make(
 
         figure = to_png(_figure(given, tables[0]))
     if given.html is not None or given.mlflow:
-        page = _page(given, tables, remarks, figure)
+        page = _page(given, tables, methods, remarks, figure)
     return Pictures(page, figure)
 
 
@@ -113,12 +116,14 @@ def _runs(table: TaskTable, most: int | None = None) -> dict[str, RunFolder]:
 def _page(
     given: argparse.Namespace,
     tables: Sequence[TaskTable],
+    methods: Sequence[Method],
     remarks: Sequence[str],
     drawn: bytes | None,
 ) -> str:
     from srexp.comparison import report
     from srexp.comparison.output import to_sections
     from srexp.comparison.pictures import PAGE_BYTES, kept_figure, sliders
+    from srexp.comparison.standard import standard_tables
     from srexp.images.io import to_png
 
     sections = []
@@ -131,7 +136,6 @@ def _page(
         if figure is None and (kept := kept_figure(runs, table.task)) is not None:
             figure = to_png(kept)
         sections.append(replace(section, sliders=shown, figure=figure))
-    methods = [row.method for row in tables[0].rows if row.method is not None]
     if any(len(method.seeds) > 1 for method in methods):
         remarks = [*remarks, "pictures of a method with several seeds are of its lowest one"]
     count = len(methods)
@@ -139,18 +143,17 @@ def _page(
         f"{count} methods compared" if count > 1 else methods[0].name,
         sections,
         command=shlex.join(["srexp", "compare", *sys.argv[1:]]),
-        methods=report.Table(
-            ("method", "seeds", "from"), tuple(_about(method) for method in methods), names=3
+        standard=standard_tables(tables, given.over) if len(tables) > 1 or given.over else (),
+        methods=Table(
+            ("method", "seeds", "from"), tuple(_about(method) for method in methods), words=3
         ),
         configuration=_configuration(methods),
         remarks=remarks,
     )
 
 
-def _configuration(methods: Sequence[Method]) -> report.Table | None:
+def _configuration(methods: Sequence[Method]) -> Table | None:
     """Where the methods' configurations are not the default, one row a method; None for nowhere."""
-    from srexp.comparison import report
-
     trained = [method for method in methods if method.replicates]
     differs = [about_run.difference(method.replicates[0].run.config) for method in trained]
     keys = sorted({key for found in differs for key in found} - {"seed"})
@@ -169,11 +172,11 @@ def _configuration(methods: Sequence[Method]) -> report.Table | None:
         for method, found in zip(trained, differs, strict=True)
     ]
     head = ("method", *keys)
-    return report.Table(head, (("default", *usual), *rows), names=len(head))
+    return Table(head, (("default", *usual), *rows), words=len(head))
 
 
 def _about(method: Method) -> tuple[str, str, str]:
-    seeds = ", ".join(map(str, method.seeds)) or "–"
+    seeds = ", ".join(map(str, dict.fromkeys(method.seeds))) or "–"
     files = method.files.evaluations.values() if method.files is not None else ()
     sources = [result.run.id for result in method.replicates] + [str(one.path) for one in files]
     return method.name, seeds, ", ".join(sources)

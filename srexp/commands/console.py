@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from srexp.commands import pipe
-from srexp.comparison.grid import Grid, to_rich, to_text
+from srexp.pages.table import Table, to_rich, to_text
 
 
 class _Console(Console):
@@ -33,11 +33,11 @@ def make_console(*, stderr: bool = False) -> Console:
     )
 
 
-def print_grid(console: Console, grid: Grid) -> None:
+def print_table(console: Console, table: Table) -> None:
     """Print a table: lines in one piece for a file or a pipe, folded for a narrow terminal."""
-    header, *lines = to_text(grid)
+    header, *lines = to_text(table)
     if console.is_terminal and max(map(len, lines), default=0) > console.width:
-        console.print(to_rich(grid, console.width))
+        console.print(to_rich(table, console.width))
         return
     console.print(Text(header, style="bold"), soft_wrap=True)
     if lines:

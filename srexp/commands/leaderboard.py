@@ -11,12 +11,14 @@ from srexp.commands.arguments import add_output_dir, make_parser
 from srexp.commands.exit import fail
 from srexp.comparison.index import Entry, indexed
 from srexp.files import write_atomically
+from srexp.pages.table import DOCUMENTS
 from srexp.tracking.record import RunError
 
 if TYPE_CHECKING:
     from srexp.comparison.leaderboard import Board
 
 _SORTS = ("gain", "psnr", "ssim", "parameters", "multiply_adds", "ms", "minutes")
+_FORMATS = ("table", *DOCUMENTS, "csv", "json")
 _PLOTS = (".png", ".svg", ".pdf")
 _ROWS = 20
 _FAULTS = 3
@@ -56,8 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "lowest; runs without it come last (default: gain)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="rows in a table, 0 for all "
         f"(default: {_ROWS}; of csv and json all)")  # fmt: skip
-    add("--format", choices=("table", "markdown", "csv", "json"), default="table",
-        help="default: table")  # fmt: skip
+    add("--format", choices=_FORMATS, default="table", help="default: table")
     add("--json", action="store_const", const="json", dest="format", help="short for --format json")
     add("--plot", type=Path, metavar="FILE", help="draw gain against multiply-adds and parameters "
         f"with the Pareto front ({', '.join(_PLOTS)})")  # fmt: skip
@@ -110,26 +111,27 @@ def _remarks(given: argparse.Namespace, entries: list[Entry], boards: list[Board
 
 
 def _print(given: argparse.Namespace, boards: list[Board], remarks: list[str]) -> None:
-    from srexp.commands.console import make_console, print_grid
+    from srexp.commands.console import make_console, print_table
     from srexp.comparison import ranking
 
     console = make_console()
-    few = given.format in ("table", "markdown")
+    few = given.format not in ("csv", "json")
     limit = given.limit if given.limit is not None else _ROWS if few else 0
-    if given.format == "table":
-        for board in boards:
-            console.print(board.label)
-            print_grid(console, ranking.make_grid(board, limit))
-            console.print("\n".join(ranking.notes(board, limit)) + "\n")
-        for remark in remarks:
-            console.print(f"note: {remark}")
-        return
-    if given.format == "markdown":
-        text = ranking.to_markdown(boards, remarks, limit)
-    elif given.format == "csv":
+    if given.format == "csv":
         text = ranking.to_csv(boards, limit)
-    else:
+    elif given.format == "json":
         text = ranking.to_json(boards, remarks, limit)
+    else:
+        tables = [ranking.make_table(board, limit) for board in boards]
+        if given.format == "table":
+            for table in tables:
+                console.print(table.caption)
+                print_table(console, table)
+                console.print("\n".join(table.notes) + "\n")
+            for remark in remarks:
+                console.print(f"note: {remark}")
+            return
+        text = DOCUMENTS[given.format]("srexp leaderboard", tables, remarks)
     console.out(text, highlight=False, end="")
 
 

@@ -105,11 +105,9 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from srexp.commands.console import make_console, print_grid
-    from srexp.comparison.grid import Grid
+    from srexp.commands.console import make_console, print_table
+    from srexp.pages.table import Table
 
-    swept = any(row["sweep"] or row["title"] for row in rows)
-    words = ["run", "status", "gain", *(["sweep"] if swept else [])]
     cells = []
     for row in rows:
         # The end of a sweep's name stands for it; the rest is its date.
@@ -119,12 +117,14 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
                 row["id"],
                 f"{row['status']} {row['step']}/{row['steps'] or '?'}",
                 "" if row["gain"] is None else f"{row['gain']:+.2f} dB {row['task']}",
-                *([" ".join(filter(None, sweep))] if swept else []),
+                " ".join(filter(None, sweep)),
                 _age(row["created"]),
                 _readable_size(row["bytes"]),
             ]
         )
-    print_grid(make_console(), Grid([*words, "age", "size"], cells, len(words), firm=2))
+    head = ["run", "status", "gain", "what was typed", "age", "size"]
+    table = Table(head, cells, len(head), firm=2, spare=(5, 4, 3, 2, 1))
+    print_table(make_console(), table)
 
 
 # show

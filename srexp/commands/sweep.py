@@ -190,6 +190,8 @@ class Sweep:
         """The files that are left for people."""
         folder = self.folder
         write_atomically(folder / "jobs.csv", summary.to_csv(jobs).encode())
+        table = summary.latex(jobs, f"Sweep {folder.name}: {summary.count(jobs)}")
+        write_atomically(folder / "summary.tex", table.encode())
         config_dir = given_config_dir(sys.argv)
         try:
             experiment = best.best_experiment(jobs, folder, config_dir)

@@ -11,7 +11,10 @@ from srexp.sweeps import summary
 from srexp.sweeps.results import JobResult
 from srexp.tracking import sweep_view
 
-_FILES = ("sweep.json", "jobs.csv", "conf/experiment/best.yaml", "summary.png", "report.html")
+_FILES = (
+    "sweep.json", "jobs.csv", "summary.tex", "conf/experiment/best.yaml", "summary.png",
+    "report.html",
+)  # fmt: skip
 
 
 def begin(
@@ -68,7 +71,7 @@ def finish(
         shown,
         status,
         [folder / name for name in _FILES if (folder / name).exists()],
-        summary.markdown(jobs, f"sweep {folder.name}"),
+        summary.markdown(jobs, f"sweep {folder.name}: {summary.count(jobs)}"),
         {"srexp.report": str(folder / "report.html")},
         winner.gain.mean if winner else None,
         time.time() if ended is None else ended,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from srexp.commands import messages
+from srexp.commands.about_run import defaults
 from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
@@ -18,6 +19,7 @@ from srexp.commands.quiet import quiet_import
 from srexp.commands.remedy import remedy
 from srexp.commands.report import write_report
 from srexp.commands.several_devices import join, plainly, work_along
+from srexp.config import names
 from srexp.config.resume import initial_run, resumed
 from srexp.config.settings import (
     absolute_paths,
@@ -27,7 +29,7 @@ from srexp.config.settings import (
     with_additions,
 )
 from srexp.files import remove_parts
-from srexp.options import OptionError
+from srexp.options import OptionError, flatten
 from srexp.sweeps.job import Job
 from srexp.sweeps.pool import NEARLY
 from srexp.tracking.record import (
@@ -165,29 +167,41 @@ def _new_run(
     source: RunFolder | None,
     job: Job | None,
 ) -> RunFolder:
+    name = _name(values, job)
     return RunFolder.create(
         experiment.paths.output_dir,
-        f"{experiment.model.name}-x{experiment.degradation.scale}",
+        names.slug(name),
         values,
         OmegaConf.to_yaml(OmegaConf.create(values)),
         config_digest=config_digest(values),
         images_digest=materials.digest,
         identity=identity,
         init_from=source.id if source else None,
-        title=job.name if job else None,
-        typed=_typed(),
+        title=name,
+        typed=" ".join(o for o in _given() if not o.startswith(("paths.", "tracking")))[:200],
         sweep=job.sweep if job else None,
     )
 
 
-def _typed() -> str:
-    """What tells the run from the default, as it was typed; empty where nothing composed it."""
+def _given() -> list[str]:
+    """What was typed; nothing where it was no command line that composed the run."""
     from hydra.core.hydra_config import HydraConfig
 
-    if not HydraConfig.initialized():
-        return ""
-    given = HydraConfig.get().overrides.task
-    return " ".join(o for o in given if not o.startswith(("paths.", "tracking")))[:200]
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def _name(values: dict[str, Any], job: Job | None) -> str:
+    """What the run is called: what was typed, or what sets it apart from the default run."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if job is not None:
+        experiment = names.typed_name([o for o in _given() if o.startswith("experiment=")])
+        words = [word for word in job.name.split() if not word.startswith("experiment=")]
+        return names.as_name([*([experiment] if experiment != names.DEFAULTS else []), *words])
+    if HydraConfig.initialized():
+        return names.typed_name(_given())
+    found = names.names_of([names.comparable(defaults()), names.comparable(flatten(values))])[1]
+    return found or names.DEFAULTS
 
 
 def _complete(run: RunFolder, experiment: Experiment) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ _CELL = 384
 _GAP = 16
 _CAPTION = 76
 _NAME, _SCORES, _SMALLEST = 30, 26, 20  # of the letters
+_LINE = 34
 _INK, _PAPER, _FRAME = (20, 20, 20), (255, 255, 255), (230, 40, 40)
 _WIDEST = 2.0  # of the whole image, over its height
 
@@ -89,9 +91,14 @@ def paper_figure(hr: np.ndarray, shown: Sequence[Shown], *, title: str, crop: Bo
     cell_width, cell_height = max(zoom * width, _CELL), zoom * height
     rows = 1 if len(cells) <= 3 else 2
     columns = -(-len(cells) // rows)
-    canvas_height = rows * (cell_height + _CAPTION) + (rows - 1) * _GAP
-    whole_height = canvas_height - _CAPTION
-    whole_width = min(round(whole_height * hr.shape[1] / hr.shape[0]), int(_WIDEST * whole_height))
+    for lines in range(max(len(_wrapped(cell.name, cell_width)) for cell in cells), 9):
+        caption = _CAPTION + (lines - 1) * _LINE
+        canvas_height = rows * (cell_height + caption) + (rows - 1) * _GAP
+        whole_height = canvas_height - caption
+        ratio = min(hr.shape[1] / hr.shape[0], _WIDEST)
+        whole_width = round(whole_height * ratio)
+        if len(_wrapped(title, whole_width)) <= lines:
+            break
     canvas = Image.new("RGB", (whole_width + columns * (_GAP + cell_width), canvas_height), _PAPER)
     draw = ImageDraw.Draw(canvas)
     _draw_whole(canvas, hr, (whole_width, whole_height), crop)
@@ -99,7 +106,7 @@ def paper_figure(hr: np.ndarray, shown: Sequence[Shown], *, title: str, crop: Bo
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
         x = whole_width + _GAP + column * (_GAP + cell_width)
-        y = row * (cell_height + _CAPTION + _GAP)
+        y = row * (cell_height + caption + _GAP)
         detail = cell.image[top : top + height, left : left + width]
         detail = np.repeat(np.repeat(detail, zoom, axis=0), zoom, axis=1)
         canvas.paste(to_picture(np.clip(detail, 0, 1)), (x + (cell_width - zoom * width) // 2, y))
@@ -126,6 +133,14 @@ def _draw_whole(canvas: Image.Image, hr: np.ndarray, room: tuple[int, int], crop
     ImageDraw.Draw(canvas).rectangle(frame, outline=_FRAME, width=4)
 
 
+def _wrapped(name: str, width: int) -> list[str]:
+    """A name in as many lines as it needs; nothing is cut, so that no two become alike."""
+    length = ImageFont.load_default(_SMALLEST).getlength(name)
+    return (
+        textwrap.wrap(name, max(1, int(len(name) * width / length))) if length > width else [name]
+    )
+
+
 def _write(
     draw: ImageDraw.ImageDraw,
     corner: tuple[int, int],
@@ -135,14 +150,14 @@ def _write(
     *,
     bold: bool = False,
 ) -> None:
-    """Two centred lines, smaller or cut where there is no room for them."""
-    for text, size, drop in ((name, _NAME, 6), (below, _SCORES, 40)):
+    """A name and a line below it, centred, smaller or broken where there is no room for them."""
+    names = _wrapped(name, width)
+    down = 6
+    for text, size in (*((part, _NAME) for part in names), (below, _SCORES)):
         font = ImageFont.load_default(size)
         while draw.textlength(text, font) > width and size > _SMALLEST:
             size -= 1
             font = ImageFont.load_default(size)
-        while draw.textlength(text, font) > width and len(text) > 2:
-            half = (len(text) - 1) // 2  # ends tell runs apart
-            text = f"{text[: half - 1]}…{text[-half:]}"
-        middle = corner[0] + width / 2, corner[1] + drop
+        middle = corner[0] + width / 2, corner[1] + down
         draw.text(middle, text, _INK, font=font, anchor="ma", stroke_width=0.6 if bold else 0)
+        down += _LINE

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from srexp.comparison.results import Evaluation, FileResults, Results, RunResults, TaskKey
-from srexp.config.effect import has_effect
+from srexp.config.effect import is_folder
+from srexp.config.names import comparable, names_of
 from srexp.options import OptionError, flatten
+from srexp.tracking.record import RunError, RunFolder
 
 # What every table has first.
 BICUBIC = "bicubic"
-# Of a name, which stands in tables and under pictures.
-_LONGEST = 48
-_ABSENT = object()
+SCALE = "degradation.scale"
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,11 @@ class Method:
     """What has a row of its own in a comparison.
 
     Attributes:
-        name: What sets it apart from the others: `depth=5 act=relu`; or the run's id.
-        replicates: Its runs, which differ in seed alone, by seed; none of a method that was read
-            from files.
-        seeds: Theirs.
+        name: What it was told to be called, or what sets it apart from the others: `depth=5
+            act=relu`; of one alone what its run is called.
+        replicates: Its runs, which differ in seed alone, and in scale; none of a method that was
+            read from files.
+        seeds: Theirs, one a run.
         files: Of such a method.
     """
 
@@ -35,64 +37,142 @@ class Method:
     seeds: tuple[int, ...]
     files: FileResults | None = None
 
+    def at(self, task: TaskKey) -> Method:
+        """With those of its runs alone that were scored on a task."""
+        kept = [
+            (results, seed)
+            for results, seed in zip(self.replicates, self.seeds, strict=True)
+            if task in results.evaluations
+        ]
+        files = self.files if self.files and task in self.files.evaluations else None
+        return Method(self.name, tuple(r for r, _ in kept), tuple(s for _, s in kept), files)
+
     def evaluations(self, task: TaskKey) -> list[Evaluation]:
-        """One a replicate."""
-        if self.files is not None:
-            return [self.files.evaluations[task]]
-        return [results.evaluations[task] for results in self.replicates]
+        """One a replicate; none where it was not scored on a task."""
+        found = [self.files] if self.files is not None else self.replicates
+        return [results.evaluations[task] for results in found if task in results.evaluations]
 
 
-def group(all_results: Sequence[Results]) -> tuple[list[Method], list[str]]:
+def group(
+    all_results: Sequence[Results], names: Mapping[str, str] | None = None
+) -> tuple[list[Method], list[str]]:
     """Runs as methods, in the order in which they are first named, and remarks; files last.
 
-    Replicates agree in every key that has an effect but the seed, in the content of the training
-    and validation images, and in what their weights started from. Benchmarks do not matter.
+    Replicates agree in every key that has an effect but the seed and the scale, in the content of
+    the training and validation images, and in what their weights started from. Benchmarks do not
+    matter.
+
+    Args:
+        all_results: What was read.
+        names: Id of a run, or name of a method that was read from files -> what it is called. Runs
+            of different scales that are called alike are one method.
 
     Raises:
-        RunError: A run's configuration cannot be read.
+        RunError: A run's configuration cannot be read; two methods are called alike.
     """
     results = [one for one in all_results if isinstance(one, RunResults)]
     files = [one for one in all_results if isinstance(one, FileResults)]
-    stored = [one.run.config for one in results]
-    configs = _comparable(stored)
-    groups: dict[str, dict[int, RunResults]] = {}
+    names = names or {}
+    groups, remarks = group_runs([one.run for one in results], names)
+    by_id = {one.run.id: one for one in results}
+    methods = [
+        Method(found.name, tuple(by_id[run.id] for run in found.runs), found.seeds)
+        for found in groups
+    ]
+    taken = {names.get(BICUBIC, BICUBIC), *(method.name for method in methods)}
+    for one in files:
+        name = names.get(one.name, f"{one.name} (file)" if one.name in taken else one.name)
+        if name in taken:
+            raise RunError(f"--name {one.name}={name}: another method is called so")
+        taken.add(name)
+        methods.append(Method(name, (), (), one))
+    return methods, remarks
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs that are one method: by scale, then by seed."""
+
+    name: str
+    runs: tuple[RunFolder, ...]
+    seeds: tuple[int, ...]
+
+
+def group_runs(
+    runs: Sequence[RunFolder], names: Mapping[str, str] | None = None
+) -> tuple[list[Runs], list[str]]:
+    """As `group`, of runs alone, whatever they were scored on."""
+    names = names or {}
+    stored = [run.config for run in runs]
+    configs = [comparable(config) for config in _of_one_version(stored)]
+    groups: dict[str, dict[tuple[int, int], RunFolder]] = {}
     distinct: dict[str, dict[str, Any]] = {}
     remarks = []
-    for result, config, whole in zip(results, configs, stored, strict=True):
-        same = json.dumps([config, result.run.info.get("images_digest")], sort_keys=True)
-        distinct.setdefault(same, config)
-        seeds = groups.setdefault(same, {})
-        first = seeds.setdefault(int(whole.get("seed", 0)), result)
-        if first is not result:  # the same weights once more are no replicate
+    for run, config, whole in zip(runs, configs, stored, strict=True):
+        place = int(config.pop(SCALE, 0)), int(config.pop("seed", 0))
+        same = json.dumps([config, run.info.get("images_digest")], sort_keys=True)
+        distinct.setdefault(same, {**config, **_folders(whole)})
+        first = groups.setdefault(same, {}).setdefault(place, run)
+        if first is not run:  # the same weights once more are no replicate
             remarks.append(
-                f"{result.run.id} repeats {first.run.id} (same configuration, images and seed) "
-                "and is left out"
+                f"{run.id} repeats {first.id} (same configuration, images and seed) and is left out"
             )
-    ordered = [dict(sorted(seeds.items())) for seeds in groups.values()]
-    names = _names(list(distinct.values()), [list(seeds.values()) for seeds in ordered])
-    methods = [
-        Method(name, tuple(seeds.values()), tuple(seeds))
-        for name, seeds in zip(names, ordered, strict=True)
+    made: dict[str, dict[tuple[int, int], RunFolder]] = {}
+    short = _names(list(distinct.values()), list(groups.values()))
+    for name, members in zip(short, groups.values(), strict=True):
+        told = dict.fromkeys(names[run.id] for run in members.values() if run.id in names)
+        if len(told) > 1:
+            raise RunError(f"--name: the runs of one method are called {' and '.join(told)}")
+        name = next(iter(told), name)
+        if name == names.get(BICUBIC, BICUBIC):
+            raise RunError(f"--name {next(iter(members.values())).id}={name}: is the baseline")
+        scales = {scale for scale, _ in made.get(name, {})} & {scale for scale, _ in members}
+        if scales:
+            one, other = (next(iter(runs.values())).id for runs in (made[name], members))
+            raise RunError(
+                f"--name {name}: {one} and {other} are not one method (both are of "
+                f"x{min(scales)}, and differ in more than the seed)"
+            )
+        made.setdefault(name, {}).update(members)
+    return [
+        Runs(name, tuple(members[key] for key in sorted(members)),
+             tuple(seed for _, seed in sorted(members)))
+        for name, members in made.items()
+    ], remarks  # fmt: skip
+
+
+def _folders(config: dict[str, Any]) -> dict[str, Any]:
+    """The image folders of a configuration, which tell methods apart if nothing else does."""
+    return {k: v for k, v in flatten(config.get("data", {}), "data.").items() if is_folder(k)}
+
+
+def _names(
+    configs: list[dict[str, Any]], members: Sequence[Mapping[tuple[int, int], RunFolder]]
+) -> list[str]:
+    """What sets each apart; no two are alike."""
+    without = [{k: v for k, v in config.items() if not is_folder(k)} for config in configs]
+    names = names_of(without)
+    if len(set(names)) < len(names):
+        names = names_of(configs)
+    found = []
+    for name, members_of in zip(names, members, strict=True):
+        run = next(iter(members_of.values()))
+        alone = run.id if len(members_of) == 1 else str(run.info.get("name") or run.id)
+        title = re.sub(r"\bseed=\S+ ?", "", run.info.get("title") or "").strip()
+        found.append(name or (title if len(configs) == 1 else "") or alone)
+    return [
+        name
+        if found.count(name) == 1
+        else f"{name} ({next(iter(runs.values())).id.rsplit('_', 1)[-1]})"
+        for name, runs in zip(found, members, strict=True)
     ]
-    taken = {BICUBIC, *names}
-    return methods + [
-        Method(f"{one.name} (file)" if one.name in taken else one.name, (), (), one)
-        for one in files
-    ], remarks
 
 
-def _comparable(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What can set methods apart, flat."""
+def _of_one_version(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The configurations, flat, with the keys that were added since some of them were made."""
     if _of_several_versions(configs):
         configs = [_with_additions(config) for config in configs]
-    return [
-        {
-            key: value
-            for key, value in flatten(config).items()
-            if has_effect(key) and key != "seed" and not key.startswith("benchmark")
-        }
-        for config in configs
-    ]
+    return [flatten(config) for config in configs]
 
 
 def _with_additions(config: dict[str, Any]) -> dict[str, Any]:
@@ -116,65 +196,3 @@ def _of_several_versions(configs: list[dict[str, Any]]) -> bool:
             ):
                 return True
     return False
-
-
-def _names(configs: list[dict[str, Any]], members: list[list[RunResults]]) -> list[str]:
-    """What sets each apart: `depth=5 act=relu`, and ` …` where that is too much to say."""
-    keys = _telling_keys(configs)
-    ends = [_end(key) for key in keys]
-    shown = {key: end if ends.count(end) == 1 else key for key, end in zip(keys, ends, strict=True)}
-    names = []
-    for config, replicates in zip(configs, members, strict=True):
-        own = _short([f"{end}={_text(config[key])}" for key, end in shown.items() if key in config])
-        run = replicates[0].run
-        fallback = run.id if len(replicates) == 1 else str(run.info.get("name") or run.id)
-        names.append(own or fallback)
-    return [
-        name if names.count(name) == 1 else f"{name} ({replicates[0].run.id.rsplit('_', 1)[-1]})"
-        for name, replicates in zip(names, members, strict=True)
-    ]
-
-
-def _short(words: list[str]) -> str:
-    """As many of them as there is room for; empty if not even the first one fits."""
-    kept = list(words)
-    while kept and len(" ".join(kept)) > _LONGEST - (2 if len(kept) < len(words) else 0):
-        kept.pop()
-    return " ".join([*kept, "…"] if 0 < len(kept) < len(words) else kept)
-
-
-def _telling_keys(configs: list[dict[str, Any]]) -> list[str]:
-    keys = [
-        key
-        for key in dict.fromkeys(key for config in configs for key in config)
-        if any(config.get(key, _ABSENT) != configs[0].get(key, _ABSENT) for config in configs)
-    ]
-    # Another network has other keys: its name says so. What it shares is still told apart.
-    chosen = {key.removesuffix(".name") for key in keys if key.endswith(".name")}
-    return [
-        key
-        for key in keys
-        if key.endswith(".name")
-        or key.rsplit(".", 1)[0] not in chosen
-        or _differs_within(key, configs)
-    ]
-
-
-def _differs_within(key: str, configs: list[dict[str, Any]]) -> bool:
-    """Whether options of the same name differ in it."""
-    name = f"{key.rsplit('.', 1)[0]}.name"
-    values: dict[Any, Any] = {}
-    return any(
-        values.setdefault(config.get(name), config[key]) != config[key]
-        for config in configs
-        if key in config
-    )
-
-
-def _end(key: str) -> str:
-    """`model.depth` -> `depth`, `act.name` -> `act`."""
-    return key.removesuffix(".name").rsplit(".", 1)[-1]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,4 +1,4 @@
-"""Comparisons for people and for programs: terminal, Markdown, LaTeX, CSV, JSON."""
+"""Comparisons as tables for people, and as CSV and JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from srexp.comparison import report
-from srexp.comparison.grid import Grid, escape_markdown, to_text
-from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.methods import BICUBIC
 from srexp.comparison.report import Section
 from srexp.comparison.results import is_special
@@ -22,6 +19,7 @@ from srexp.evaluation.document import strict_json
 from srexp.evaluation.numbers import NONE, csv_values, number
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
 from srexp.pages import plots
+from srexp.pages.table import Table, to_rich_box, to_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,61 +32,26 @@ _LEVEL = 0.05
 _UNITS = {"psnr": "dB", "ssim": "SSIM"}
 
 
-def to_rich(tables: Sequence[TaskTable], remarks: Sequence[str]) -> list[RenderableType]:
+def to_rich(tables: Sequence[Table], remarks: Sequence[str]) -> list[RenderableType]:
     """For a terminal."""
-    from rich.table import Table
     from rich.text import Text
 
     parts: list[RenderableType] = []
     for table in tables:
-        for index, grid in enumerate(_grids(table)):
-            title = Text(table.label) if index == 0 else None
-            if len(grid.rows) > _MOST_ROWS:  # drawing borders would take longer than all the rest
-                parts += [title, *map(Text, to_text(grid))] if title else map(Text, to_text(grid))
-                continue
-            drawn = Table(title=title, title_justify="left")
-            for column, name in enumerate(grid.header):
-                words = column < grid.words
-                drawn.add_column(Text(name), justify="left" if words else "right", overflow="fold")
-            for row in grid.rows:
-                drawn.add_row(*map(Text, row))
-            parts.append(drawn)
-        parts += [Text(line) for line in notes(table)]
-        parts.append(Text(""))
+        if len(table.rows) > _MOST_ROWS:  # drawing borders would take longer than all the rest
+            parts += map(Text, [*filter(None, [table.caption]), *to_text(table)])
+        else:
+            parts.append(to_rich_box(table))
+        if table.notes:
+            parts += [*map(Text, table.notes), Text("")]
     return parts + [Text(f"note: {line}") for line in remarks]
 
 
-def to_markdown(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
-    """Tables as GitHub reads them."""
-    lines: list[str] = []
-    for table in tables:
-        lines += [f"**{escape_markdown(table.label)}**", ""]
-        for grid in _grids(table):
-            lines += [*grid_markdown(grid), ""]
-        lines += [*(f"{escape_markdown(line)}  " for line in notes(table)), ""]
-    lines += [f"note: {escape_markdown(line)}  " for line in remarks]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def to_latex(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:
-    """`tabular`s for the package booktabs; what belongs under them stands in comments."""
-    lines = ["% needs \\usepackage{booktabs}"]
-    for table in tables:
-        lines += ["", f"% {table.label}", *(f"% {line}" for line in notes(table))]
-        for grid in _grids(table):
-            columns = "l" * grid.words + "r" * (len(grid.header) - grid.words)
-            body = [" & ".join(map(_latex, row)) + r" \\" for row in (grid.header, *grid.rows)]
-            lines += [
-                f"\\begin{{tabular}}{{{columns}}}",
-                "\\toprule",
-                body[0],
-                "\\midrule",
-                *body[1:],
-                "\\bottomrule",
-                "\\end{tabular}",
-            ]
-    lines += [f"% note: {line}" for line in remarks]
-    return "\n".join(lines) + "\n"
+def statistics_tables(table: TaskTable) -> list[Table]:
+    """A task's methods, and the differences of each two; what must be known stands in the last."""
+    tables = [replace(_methods(table), caption=table.label)]
+    tables += [_pairs(table)] if table.pairs else []
+    return [*tables[:-1], replace(tables[-1], notes=notes(table))]
 
 
 def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
@@ -97,8 +60,8 @@ def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
         Section(
             table.task.name,
             table.label,
-            _of_page(_methods(table), best=_best(table)),
-            pairs=_of_page(_pairs(table)) if table.pairs else None,
+            replace(_methods(table), best=_best(table)),
+            pairs=_pairs(table) if table.pairs else None,
             differences=[
                 plots.Interval(f"{pair.first}\n− {pair.second}", i.mean, i.low, i.high)
                 for pair in _shown(table)
@@ -109,11 +72,6 @@ def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
         )
         for table in tables
     ]
-
-
-def _of_page(grid: Grid, best: int | None = None) -> report.Table:
-    rows = tuple(tuple(row) for row in grid.rows)
-    return report.Table(tuple(grid.header), rows, grid.words, best)
 
 
 def _best(table: TaskTable) -> int:
@@ -242,11 +200,7 @@ def p_text(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
 
 
-def _grids(table: TaskTable) -> list[Grid]:
-    return [_methods(table), *([_pairs(table)] if table.pairs else [])]
-
-
-def _methods(table: TaskTable) -> Grid:
+def _methods(table: TaskTable) -> Table:
     several = any(row.over_seeds is not None for row in table.rows)
     header = ["method", "PSNR", "SSIM", f"gain {_UNITS[table.metric]}", "better on"]
     if several:
@@ -268,10 +222,10 @@ def _methods(table: TaskTable) -> Grid:
                 _plus_minus(row.over_seeds, table),
             ]
         rows.append(cells)
-    return Grid(header, rows, 1)
+    return Table(header, rows, 1)
 
 
-def _pairs(table: TaskTable) -> Grid:
+def _pairs(table: TaskTable) -> Table:
     several = len(table.pairs) > 1
     header = ["first", "second", f"difference {_UNITS[table.metric]}", "p"]
     header += [*(["p Holm"] if several else []), "wins/ties/losses"]
@@ -288,7 +242,7 @@ def _pairs(table: TaskTable) -> Grid:
                 f"{result.wins}/{result.ties}/{result.losses}",
             ]
         )
-    return Grid(header, rows, 2)
+    return Table(header, rows, 2)
 
 
 def _shown(table: TaskTable) -> Sequence[Pair]:
@@ -315,16 +269,6 @@ def _plus_minus(interval: Interval | None, table: TaskTable) -> str:
         return NONE
     half = number(interval.high - interval.mean, _digits(table))
     return f"{number(interval.mean, _digits(table), '+')} ± {half}"
-
-
-def _latex(text: str) -> str:
-    special = {
-        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-        "±": r"$\pm$", "…": r"\ldots{}", **{c: f"\\{c}" for c in "&%$#_{}"},
-    }  # fmt: skip
-    escaped = "".join(special.get(character, character) for character in text)
-    # A hyphen is no minus sign; -0.1 and 1.0e-05 are numbers.
-    return re.sub(r"(?<![\w.])([+-]\d[\d.]*)", r"$\1$", escaped)
 
 
 # For programs.

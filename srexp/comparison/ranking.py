@@ -1,4 +1,4 @@
-"""Leaderboards as tables, Markdown, CSV and JSON."""
+"""Leaderboards as tables for people, and as CSV and JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from srexp.comparison.grid import Grid, escape_markdown
-from srexp.comparison.grid import to_markdown as grid_markdown
 from srexp.comparison.leaderboard import Board, Row
 from srexp.comparison.results import is_special, weights_kind
 from srexp.comparison.tasks import VALIDATION
@@ -18,24 +16,11 @@ from srexp.evaluation.cost import HEIGHT, WIDTH
 from srexp.evaluation.document import strict_json
 from srexp.evaluation.numbers import NONE, csv_values, number
 from srexp.evaluation.statistics import CONFIDENCE, Interval
+from srexp.pages.table import Table
 
 _FORMAT = 1
 # Bicubic of one digest is one number, to the fourth decimal at least.
 _SAME_DB = 5e-5
-
-
-def to_markdown(boards: Sequence[Board], remarks: Sequence[str], limit: int) -> str:
-    """Tables as GitHub reads them."""
-    lines: list[str] = []
-    for board in boards:
-        lines += [
-            f"**{escape_markdown(board.label)}**",
-            "",
-            *grid_markdown(make_grid(board, limit)),
-        ]
-        lines += ["", *(f"{escape_markdown(line)}  " for line in notes(board, limit)), ""]
-    lines += [f"note: {escape_markdown(line)}  " for line in remarks]
-    return "\n".join(lines).rstrip() + "\n"
 
 
 _CSV_COLUMNS = (
@@ -126,7 +111,7 @@ def amount(value: float) -> str:
     return f"{value:.3g}T"
 
 
-def make_grid(board: Board, limit: int) -> Grid:
+def make_table(board: Board, limit: int) -> Table:
     """The table of a board: its first `limit` rows, 0 for all, and bicubic."""
     rows = _top(board, limit)
     titled = any(row.title for row in board.rows)
@@ -151,7 +136,15 @@ def make_grid(board: Board, limit: int) -> Grid:
         ]
         for row in rows
     ]
-    return Grid(header, [*cells, bicubic], len(words))
+    spare = [header.index(name) for name in ("min", "ms/MP", "SSIM", "mult-adds")]
+    return Table(
+        header,
+        [*cells, bicubic],
+        len(words),
+        spare=[*spare, *range(1, len(words))],
+        caption=board.label,
+        notes=notes(board, limit),
+    )
 
 
 def _top(board: Board, limit: int) -> list[Row]:

@@ -9,23 +9,7 @@ from pathlib import Path
 from srexp.pages import plots
 from srexp.pages.page import data_uri, render
 from srexp.pages.slider import Comparison
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text in rows and columns.
-
-    Attributes:
-        head: Of each column.
-        rows: As many cells each.
-        names: How many of the first columns hold names; the others hold numbers.
-        best: Which row is set in bold; None for none.
-    """
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    names: int = 1
-    best: int | None = None
+from srexp.pages.table import Table
 
 
 @dataclass(frozen=True)
@@ -60,6 +44,7 @@ def html(
     sections: Sequence[Section],
     *,
     command: str,
+    standard: Sequence[Table] = (),
     methods: Table | None = None,
     configuration: Table | None = None,
     remarks: Sequence[str] = (),
@@ -70,6 +55,7 @@ def html(
         title: Its heading.
         sections: One a task.
         command: What makes it again.
+        standard: Of all tasks, as in a paper.
         methods: What each method is: its runs, seeds, parameters; None leaves it out.
         configuration: Where those of the methods are not the default; None leaves it out.
         remarks: What a reader should know of all of it.
@@ -83,6 +69,7 @@ def html(
         slider=any(section.sliders for section in sections),
         title=title,
         command=command,
+        standard=standard,
         methods=methods,
         configuration=configuration,
         remarks=remarks,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -41,6 +41,8 @@ class Row:
         over_seeds: Mean of the replicates' mean gains and its interval; None for fewer than two.
         seed_spread: Their standard deviation, NaN for fewer than two.
         weights: What was scored, without the step: `best on val, raw`.
+        halves: Half of the 95 % interval of mean PSNR and of mean SSIM: over `images`, where it is
+            the mean gain's, bicubic being what it is; over `seeds`. NaN where there is none.
     """
 
     method: Method | None
@@ -51,6 +53,7 @@ class Row:
     over_seeds: Interval | None
     seed_spread: float
     weights: str
+    halves: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,21 @@ class TaskTable:
         return smallest if math.isnan(smallest) else min(1.0, smallest)
 
 
-def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> TaskTable:
-    """All methods on one task.
+def make_table(
+    task: TaskKey, methods: Sequence[Method], metric: Metric, bicubic: str = BICUBIC
+) -> TaskTable:
+    """All methods that were scored on one task.
+
+    Args:
+        task: Which.
+        methods: Of some, not all runs may have been.
+        metric: Of gains and differences.
+        bicubic: What it is called.
 
     Raises:
         RunError: Tables of the same digest that do not agree in their images or in bicubic.
     """
+    methods = [method.at(task) for method in methods if method.evaluations(task)]
     evaluations = [method.evaluations(task) for method in methods]
     first = evaluations[0][0]
     rows = [[_aligned(table, first) for table in tables] for tables in evaluations]
@@ -133,7 +145,7 @@ def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> Task
     made = [
         Row(
             None,
-            BICUBIC,
+            bicubic,
             _mean(means["psnr"][0]),
             _mean(means["ssim"][0]),
             None,
@@ -155,6 +167,10 @@ def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> Task
                 t_interval(of_seeds) if len(of_seeds) > 1 else None,
                 spread(of_seeds),
                 " / ".join(dict.fromkeys(kinds)),
+                {
+                    "images": _halves(means[name][index] - means[name][0] for name in means),
+                    "seeds": _halves(map(_mean, scores[name][index]) for name in scores),
+                },
             )
         )
     names = [row.image for row in first.rows]
@@ -167,6 +183,11 @@ def make_table(task: TaskKey, methods: Sequence[Method], metric: Metric) -> Task
         tuple(_pairs(methods, means[metric][1:])),
         means[metric][1:],
     )
+
+
+def _halves(values: Iterable[Iterable[float]]) -> tuple[float, float]:
+    psnr, ssim = (t_interval(list(of)) for of in values)
+    return psnr.high - psnr.mean, ssim.high - ssim.mean
 
 
 def _infinite(rows: Sequence[Sequence[Sequence[ImageScores]]]) -> set[int]:

@@ -21,7 +21,8 @@ def common_tasks(
 ) -> tuple[list[TaskKey], list[str]]:
     """The tasks on which every run was scored, and one line for each that is left out.
 
-    Without `benchmarks` the validation images are left out, unless there is nothing else.
+    A run counts at its own scale alone, so that runs of several scales stand side by side. Without
+    `benchmarks` the validation images are left out, unless there is nothing else.
 
     Args:
         results: The runs.
@@ -41,19 +42,22 @@ def common_tasks(
     every = [task for result in results for task in result.evaluations]
     check_known("benchmark", benchmarks, {task.images for task in every})
     check_known("protocol", protocols, {task.protocol for task in every})
-    names = dict.fromkeys(
-        task.name
+    wanted = {
+        task
         for task in every
         if (not benchmarks or task.images in benchmarks)
         and (not protocols or task.protocol in protocols)
-    )
+    }
+    names = dict.fromkeys(task.name for task in every if task in wanted)
     shared, left_out = [], {}
     for name in names:
-        tasks = [[t for t in result.evaluations if t.name == name] for result in results]
+        scale = next(task.scale for task in wanted if task.name == name)
+        members = [one for one in results if any(t.scale == scale for t in one.evaluations)]
+        tasks = [[t for t in result.evaluations if t.name == name] for result in members]
         common = [task for task in tasks[0] if all(task in others for others in tasks)]
         shared += common
         if not common:
-            left_out[name] = _why_not(name, results, tasks)
+            left_out[name] = _why_not(name, members, tasks)
         elif other := {task.digest for found in tasks for task in found if task not in common}:
             digests = ", ".join(f"[{digest}]" for digest in sorted(other))
             left_out[name] = f"{name} {digests}: not of all these runs"
@@ -91,14 +95,13 @@ def _why_nothing(
             f"none of these runs was scored on {', '.join(benchmarks)} under {', '.join(protocols)}"
         )
     # What a run was trained for: no further evaluation would help.
-    for what in ("scale", "degradation"):
-        kinds: dict[str, list[str]] = {}
-        for result in results:
-            for kind in sorted({str(getattr(task, what)) for task in result.evaluations}):
-                kinds.setdefault(f"x{kind}" if what == "scale" else kind, []).append(result.name)
-        if all(len(having) < len(results) for having in kinds.values()):
-            listed = "; ".join(f"{kind}: {_few(having)}" for kind, having in sorted(kinds.items()))
-            return f"runs of different {what}s cannot be compared ({listed})"
+    kinds: dict[str, list[str]] = {}
+    for result in results:
+        for kind in sorted({task.degradation for task in result.evaluations}):
+            kinds.setdefault(kind, []).append(result.name)
+    if all(len(having) < len(results) for having in kinds.values()):
+        listed = "; ".join(f"{kind}: {_few(having)}" for kind, having in sorted(kinds.items()))
+        return f"runs of different degradations cannot be compared ({listed})"
     return "these runs have no scores in common: " + "; ".join(reasons)
 
 
@@ -136,7 +139,7 @@ def _difference(first: Results, task: TaskKey, other: Results, their_task: TaskK
     ours, theirs = first.evaluations[task], other.evaluations[their_task]
     if set(ours.images) != set(theirs.images):
         return f"the image sets differ, {_images(ours, theirs)} and {_images(theirs, ours)}"
-    options = [_options(first, ours), _options(other, theirs)]
+    options = [options_of(first, ours), options_of(other, theirs)]
     for key in sorted(options[0].keys() & options[1].keys()):
         a, b = (option[key] for option in options)
         if a != b:
@@ -151,7 +154,7 @@ def _images(ours: Evaluation, theirs: Evaluation) -> str:
     return f"{len(ours.images)} images" + (f" with {_few(alone)}" if alone else "")
 
 
-def _options(result: Results, evaluation: Evaluation) -> dict[str, Any]:
+def options_of(result: Results, evaluation: Evaluation) -> dict[str, Any]:
     """Of protocol and degradation, flat: as noted beside the table, else as the run was trained."""
     name, noted = evaluation.task.protocol, evaluation.document
     if "protocol_options" in noted:

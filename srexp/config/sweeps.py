@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from srexp.config.names import short_keys
+
 
 def choices_of(
     jobs: Sequence[Sequence[str]], swept: Sequence[str] | None = None
@@ -27,9 +29,7 @@ def choices_of(
 
 def names_of(choices: Sequence[dict[str, str]]) -> list[str]:
     """`depth=3 act=relu`: short keys where they are unambiguous."""
-    keys = {key for choice in choices for key in choice}
-    last = [key.rsplit(".", 1)[-1] for key in keys]
-    short = {key: name if last.count(name := key.rsplit(".", 1)[-1]) == 1 else key for key in keys}
+    short = short_keys(list(dict.fromkeys(key for choice in choices for key in choice)))
     return [
         " ".join(f"{short[key]}={value}" for key, value in choice.items()) or "all defaults"
         for choice in choices

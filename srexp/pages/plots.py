@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,14 +108,16 @@ def forest(lines: Sequence[Interval], *, xlabel: str) -> str:
     Returns:
         An SVG element without an `id`.
     """
-    figure, axes = _figure(5.0, 0.7 + 0.42 * len(lines))
+    names = [plain(_narrow(line.name)) for line in lines]
+    tallest = max((name.count("\n") + 1 for name in names), default=0)
+    figure, axes = _figure(5.0, 0.7 + 0.21 * max(2, tallest) * len(lines))
     for row, line in enumerate(lines):
         # An interval without zero is told by its colour, and by where it lies.
         colour = COLOURS[0] if line.low > 0 else COLOURS[1] if line.high < 0 else INK
         axes.plot([line.low, line.high], [row, row], color=colour, linewidth=2.5)
         axes.plot([line.mean], [row], color=colour, marker="o", markersize=6)
     axes.axvline(0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.set_yticks(range(len(lines)), [plain(_narrow(line.name)) for line in lines])
+    axes.set_yticks(range(len(lines)), names)
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.set_xlabel(plain(xlabel))
     axes.grid(axis="x", color=INK, alpha=0.15, linewidth=0.8)
@@ -127,12 +130,8 @@ def plain(text: str) -> str:
 
 
 def _narrow(name: str) -> str:
-    """Each of its lines cut in the middle where it is long: ends tell runs apart."""
-    half = _LONGEST // 2
-    return "\n".join(
-        part if len(part) <= _LONGEST else f"{part[:half]}…{part[-half:]}"
-        for part in name.splitlines()
-    )
+    """Each of its lines broken where it is long; nothing is cut, so that no two become alike."""
+    return "\n".join(textwrap.fill(part, _LONGEST) for part in name.splitlines())
 
 
 _LEGEND: dict[str, Any] = {

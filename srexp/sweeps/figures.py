@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srexp.config.names import short_keys
 from srexp.pages.plots import plain
 from srexp.sweeps.results import JobResult
 from srexp.sweeps.summary import (
@@ -19,7 +20,6 @@ from srexp.sweeps.summary import (
     as_number,
     combinations,
     ordered,
-    short_keys,
     swept_keys,
     tasks,
 )

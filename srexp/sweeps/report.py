@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from srexp.config.names import short_keys
 from srexp.evaluation.numbers import number
 from srexp.pages.page import data_uri, render
 from srexp.pages.times import duration
@@ -58,7 +59,7 @@ def html(
         The content of `report.html`. All that comes from the user is escaped.
     """
     keys = summary.swept_keys(jobs)
-    short = summary.short_keys(keys)
+    short = short_keys(keys)
     return render(
         Path(__file__).parent,
         _TEMPLATE,

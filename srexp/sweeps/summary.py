@@ -7,14 +7,15 @@ import io
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from srexp.config.names import short_keys
 from srexp.evaluation.numbers import number
 from srexp.evaluation.statistics import Interval, t_interval
+from srexp.pages.table import DOCUMENTS, Cell, Table, to_rich_box
 from srexp.sweeps.results import JobResult
 
 SEED = "seed"
@@ -69,12 +70,6 @@ class Effect:
 def swept_keys(jobs: Iterable[JobResult]) -> list[str]:
     """What was swept besides the seed, in the order of the command line."""
     return [key for key in dict.fromkeys(k for job in jobs for k in job.choices) if key != SEED]
-
-
-def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """Each key's last part, where no other key ends the same: `model.depth` -> `depth`."""
-    last = [key.rsplit(".", 1)[-1] for key in keys]
-    return {key: key if last.count(end) > 1 else end for key, end in zip(keys, last, strict=True)}
 
 
 def combinations(jobs: Iterable[JobResult]) -> list[Combination]:
@@ -213,75 +208,59 @@ def remarks(jobs: Sequence[JobResult]) -> list[str]:
     return told
 
 
-def terminal(jobs: Sequence[JobResult], heading: str) -> RenderableType:
-    """For the terminal: combinations by gain, what has none with the reason, remarks."""
+def result_tables(jobs: Sequence[JobResult], heading: str, *, runs: bool = True) -> list[Table]:
+    """Combinations by gain, and the jobs that have none, with the reason.
+
+    Args:
+        jobs: The sweep's.
+        heading: Stands above.
+        runs: Whether the best run of each combination is named.
+
+    Returns:
+        At least one; what a reader must know stands below the last.
+    """
     keys = swept_keys(jobs)
     short = short_keys(keys)
     found = [combination for combination in combinations(jobs) if combination.gain.n]
-    parts: list[RenderableType] = []
-    if found:
-        drawn = Table(title=Text(heading), title_justify="left")
-        # Text, since a name in brackets would be markup.
-        for key in keys:
-            drawn.add_column(Text(short[key]), overflow="fold")
-        drawn.add_column("gain over bicubic in dB", justify="right")
-        drawn.add_column("seeds", justify="right")
-        for combination in found:
-            cells = [combination.choices.get(key, NOTHING) for key in keys]
-            drawn.add_row(
-                *map(Text, cells), Text(gain_text(combination.gain)), combination.replicates
-            )
-        parts.append(drawn)
-    else:
-        parts.append(Text(f"{heading}: no job has a gain"))
-    missing = without_gain(jobs)
+    rows: list[list[Cell]] = [
+        [
+            *(combination.choices.get(key, NOTHING) for key in keys),
+            gain_text(combination.gain),
+            combination.replicates,
+            *([(combination.best.run if combination.best else None) or NOTHING] if runs else []),
+        ]
+        for combination in found
+    ]
+    columns = [*(short[key] for key in keys), "gain over bicubic in dB", "seeds"]
+    columns += ["best run"] if runs else []
+    on = ", ".join(tasks(jobs))
+    heading += (f", measured on {on}" if on else "") if found else ": no job has a gain"
+    tables = [Table(columns, rows, len(keys), caption=heading)] if found else []
+    missing: list[list[Cell]] = [
+        [f"{job.number}: {job.name}", job.state, why] for job, why in without_gain(jobs)
+    ]
     if missing:
-        below = Table(title="without a gain", title_justify="left")
-        for column in ("job", "state", "why"):
-            below.add_column(column, overflow="fold")
-        for job, reason in missing:
-            below.add_row(Text(f"{job.number}: {job.name}"), job.state, Text(reason))
-        parts.append(below)
-    parts.extend(Text(remark) for remark in remarks(jobs))
-    return Group(*parts)
+        caption = "without a gain" if found else heading
+        tables.append(Table(["job", "state", "why"], missing, 3, caption=caption))
+    if not tables:
+        tables = [Table(columns, [], len(keys), caption=heading)]
+    return [*tables[:-1], replace(tables[-1], notes=remarks(jobs))]
+
+
+def terminal(jobs: Sequence[JobResult], heading: str) -> RenderableType:
+    """For the terminal."""
+    tables = result_tables(jobs, heading, runs=False)
+    return Group(*map(to_rich_box, tables), *map(Text, tables[-1].notes))
 
 
 def markdown(jobs: Sequence[JobResult], heading: str) -> str:
     """For MLflow's description of the sweep's run."""
-    keys = swept_keys(jobs)
-    short = short_keys(keys)
-    found = [combination for combination in combinations(jobs) if combination.gain.n]
-    on = ", ".join(tasks(jobs))
-    lines = [f"**{_escaped(heading)}**", "", _escaped(count(jobs)), ""]
-    if found:
-        columns = [*(short[key] for key in keys), "gain over bicubic in dB", "seeds", "best run"]
-        rows = [
-            [
-                *(combination.choices.get(key, NOTHING) for key in keys),
-                gain_text(combination.gain),
-                combination.replicates,
-                (combination.best.run if combination.best else None) or NOTHING,
-            ]
-            for combination in found
-        ]
-        lines += [*_markdown_table(columns, rows), ""]
-        lines += [f"Measured on {_escaped(on)}.", ""] if on else []
-    missing = without_gain(jobs)
-    if missing:
-        rows = [[f"{job.number}: {job.name}", job.state, why] for job, why in missing]
-        lines += [*_markdown_table(["without a gain", "state", "why"], rows), ""]
-    lines += [f"- {_escaped(remark)}" for remark in remarks(jobs)]
-    return "\n".join(lines).rstrip() + "\n"
+    return DOCUMENTS["markdown"](heading, result_tables(jobs, heading), [])
 
 
-def _markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    head, *body = ("| " + " | ".join(map(_escaped, line)) + " |" for line in (columns, *rows))
-    return [head, "|" + " --- |" * len(columns), *body]
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|~#$&])", r"\\\1", " ".join(text.split()))
+def latex(jobs: Sequence[JobResult], heading: str) -> str:
+    """For a paper."""
+    return DOCUMENTS["latex"](heading, result_tables(jobs, heading, runs=False), [])
 
 
 def to_csv(jobs: Iterable[JobResult]) -> str:

@@ -134,6 +134,8 @@ def test_list_fits_the_terminal(make: Any, output: Path, tmp_path: Path, width: 
         "INTERRUPTED", "trainer.steps=100000", title="depth=3 act=relu", sweep="d_t_abcdef01",
         progress={"step": 99999}, gains={"t91_bsds200_x2/y_of_rgb": -10.123},
     )  # fmt: skip
+    long = RunFolder.create(output, "x" * 32, compose(), "")  # as long as ids are
+    long.release()
     master, slave = pty.openpty()
     environment = command_environment(tmp_path, COLUMNS=str(width), TERM="xterm")
     with subprocess.Popen(
@@ -147,7 +149,8 @@ def test_list_fits_the_terminal(make: Any, output: Path, tmp_path: Path, width: 
     lines = re.sub(r"\x1b\[\d*m", "", text).splitlines()
     assert max(map(len, lines)) <= width
     assert run.id in text and "INTERRUPTED" in text and "99999/100000" in text
-    assert (len(lines) == 2) == (width == 160)
+    assert long.id in text, "an id that cannot be copied whole is of no use"
+    assert (len(lines) == 3) == (width == 160)
 
 
 # show

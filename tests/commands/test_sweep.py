@@ -112,7 +112,9 @@ def test_a_sweep_and_the_same_typed_again(tmp_path: Path, command: Callable[...,
         max(sum(r["gain"] for r in rows[i : i + 2]) / 2 for i in (0, 2))
     )
     names = {artifact.path for artifact in client.list_artifacts(parent.info.run_id)}
-    assert names == {"sweep.json", "jobs.csv", "best.yaml", "summary.png", "report.html"}
+    assert names == {
+        "sweep.json", "jobs.csv", "best.yaml", "summary.png", "summary.tex", "report.html",
+    }  # fmt: skip
     children = [run for run in shown if run is not parent]
     assert {run.data.tags["srexp.run"] for run in children} == set(first)
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}

@@ -19,10 +19,10 @@ from PIL import Image
 from tests_scored import make_report, write_report
 
 from srexp.comparison import ranking
-from srexp.comparison.grid import Grid, to_rich, to_text
 from srexp.comparison.index import indexed
 from srexp.comparison.leaderboard import SORTS, Board, Row, make_boards, pareto
 from srexp.comparison.pareto import draw
+from srexp.pages.table import DOCUMENTS, Table, to_rich, to_text
 from srexp.tracking.record import RunError, RunFolder
 
 GAINS = [0.5, 0.7, 0.2, 0.4, 0.9]
@@ -233,7 +233,9 @@ def test_a_run_is_told_apart_by_what_was_typed(make: Make, output: Path) -> None
 
 def test_markdown_survives_a_title_with_bars(make: Make, output: Path) -> None:
     make(GAINS, title="a|b*")
-    lines = ranking.to_markdown(boards(output), [], 0).splitlines()
+    lines = DOCUMENTS["markdown"](
+        "", [ranking.make_table(board, 0) for board in boards(output)], []
+    ).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 4 and r"a\|b\*" in table[2] and "| bicubic |" in table[3]
     assert {line.replace(r"\|", "").count("|") for line in table} == {table[0].count("|")}
@@ -243,9 +245,9 @@ def test_limit_says_what_it_leaves_out(make: Make, output: Path) -> None:
     for gain in range(4):
         make([gain, gain + 1])
     (board,) = boards(output)
-    assert len(ranking.make_grid(board, 3).rows) == 3 + 1  # and bicubic
+    assert len(ranking.make_table(board, 3).rows) == 3 + 1  # and bicubic
     assert ranking.notes(board, 3)[0] == "3 of 4 runs (--limit)"
-    assert len(ranking.make_grid(board, 0).rows) == 4 + 1
+    assert len(ranking.make_table(board, 0).rows) == 4 + 1
 
 
 def test_bicubic_that_is_not_one_number_is_told(make: Make, output: Path) -> None:
@@ -262,12 +264,12 @@ def test_a_self_ensemble_is_told_from_the_network(make: Make, output: Path) -> N
     one, other = make([report]), make([0.1] * 5)
     write_report(other, report, "deconv+_2099-01-01_00-00-00.csv")
     (board,) = boards(output)
-    grid = ranking.make_grid(board, 0)
-    at = grid.header.index("method")
+    grid = ranking.make_table(board, 0)
+    at = grid.head.index("method")
     assert {row[0]: row[at] for row in grid.rows[:2]} == {one.id: "deconv+", other.id: "deconv"}
 
 
-GRID = Grid(
+GRID = Table(
     ["run", "title", "gain dB", "params"],
     [["2026-01-01_00-00-00_deconv-x2_0000", "depth=3 act=leaky_relu", "+1.019 [+0.450, +1.589]",
       "48.0K"], ["bicubic", "", "-", "-"]],

@@ -12,10 +12,11 @@ from tests_scored import make_report
 
 from srexp.commands import compare
 from srexp.comparison import report
-from srexp.comparison.report import Section, Table
+from srexp.comparison.report import Section
 from srexp.evaluation.samples import keep
 from srexp.pages.plots import Interval
 from srexp.pages.slider import Comparison, Picture
+from srexp.pages.table import Table
 from srexp.tracking.record import RunFolder
 
 EVIL = "<script>alert(1)</script>\"'&amp;{{ 7*7 }}"
@@ -27,7 +28,7 @@ def page(*sections: Section, **more: object) -> Page:
 
 
 def test_tables_and_remarks_of_each_task() -> None:
-    pairs = Table(("first", "second", "difference"), (("a", "b", "+0.10"),), names=2)
+    pairs = Table(("first", "second", "difference"), (("a", "b", "+0.10"),), words=2)
     found = page(
         Section("set5_x2/rgb", "label 1", SCORES, pairs=pairs, remarks=["n is small"]),
         Section("set14_x2/rgb", "label 2", SCORES),

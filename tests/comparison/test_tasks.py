@@ -83,7 +83,6 @@ def test_the_protocols_settings_are_the_reason_that_is_named(make: Any) -> None:
             {},
             "the image sets differ, 3 images with image2 and 2 images",
         ),
-        ({}, {"scale": 3}, "runs of different scales cannot be compared (x2: "),
     ],
 )
 def test_runs_that_do_not_belong_together_are_refused(
@@ -95,6 +94,15 @@ def test_runs_that_do_not_belong_together_are_refused(
     message = str(caught.value)
     assert reason in message and one.id in message and other.id in message
     assert "\n" not in message
+
+
+def test_runs_of_several_scales_stand_side_by_side(make: Any) -> None:
+    """What the runs of one scale have in common does not depend on those of another."""
+    both = [make_report([1, 2]), make_report([1, 2], images="set14")]
+    runs = [make(both), make(both[:1]), make([make_report([1, 2], scale=3)])]
+    tasks, reasons = common_tasks([read_run(run) for run in runs])
+    assert [task.name for task in tasks] == ["set5_x2/y_paper", "set5_x3/y_paper"]
+    assert len(reasons) == 1 and f"set14_x2/y_paper: not scored by {runs[1].id}" in reasons[0]
 
 
 def test_another_protocol_of_the_same_name_is_said(make: Any) -> None:

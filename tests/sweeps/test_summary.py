@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from srexp.config.names import short_keys
 from srexp.sweeps import summary
 from srexp.sweeps.results import JobResult
 
@@ -138,7 +139,9 @@ def test_values_stand_by_size_if_they_are_numbers() -> None:
 
 def test_keys_are_short_where_that_is_clear() -> None:
     keys = ["model.depth", "data.name", "model.name"]
-    assert list(summary.short_keys(keys).values()) == ["depth", "data.name", "model.name"]
+    assert list(short_keys(keys).values()) == ["depth", "data", "model"]
+    keys = ["trainer.steps", "schedule.steps"]
+    assert list(short_keys(keys).values()) == keys
 
 
 def test_different_images_are_not_compared_in_silence(one: One) -> None:
