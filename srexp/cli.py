@@ -59,6 +59,10 @@ def _help() -> str:
 
 def main() -> None:
     """Run one command; the process ends with its exit code (2 for bad input)."""
+    if sys.platform == "win32":
+        message = "Windows itself is not supported; in WSL 2 srexp runs as on Linux (wsl --install)"
+        print(f"srexp: {message}", file=sys.stderr)
+        sys.exit(2)
     asked = False
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -76,9 +80,9 @@ def main() -> None:
         _main(sys.argv[1:])
         sys.stdout.flush()
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE):
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO):
             raise
-        # What nobody reads (`| head`), or what a full disk does not take (`> FILE`).
+        # What nobody reads (`| head`), a closed terminal, a full disk (`> FILE`).
         importlib.import_module("srexp.commands.pipe").drop()
         if error.errno == errno.ENOSPC:
             print(f"srexp: the output cannot be written ({error.strerror})", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -9,11 +10,6 @@ import threading
 import time
 from pathlib import Path
 from typing import IO
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 def file_name(text: str, most: int = 180) -> str:
@@ -60,9 +56,7 @@ def flush(path: Path) -> None:
     Raises:
         OSError: The disk is full or broken.
     """
-    if os.name != "posix" and path.is_dir():
-        return
-    opened = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:
@@ -78,8 +72,6 @@ def remove_parts(folder: Path) -> None:
 
 
 def _runs(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # where `os.kill` cannot ask
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -93,7 +85,7 @@ class Lock:
     """A claim on a file that ends with the process that holds it, however that ends.
 
     Works between processes, and between machines that share a file system with locks. Where
-    there are none (Windows, some network file systems) every claim is granted.
+    there are none (some network file systems) every claim is granted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,8 +103,7 @@ class Lock:
                 time.sleep(0.02)  # it may only have been looked at: see `held`
             file = self.path.open("ab")
             try:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.close()
                 continue
@@ -133,8 +124,6 @@ class Lock:
         """Whether anybody holds it, this object included."""
         if self._file is not None:
             return True
-        if fcntl is None:
-            return False
         try:
             # Shared, so that two who look do not see each other; and a folder may be read-only.
             with self.path.open("rb") as file:

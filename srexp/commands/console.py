@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 
@@ -16,6 +17,14 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Whoever read has gone (`| head -1`): go on in silence, what is trained is kept."""
         pipe.drop()
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            pipe.drop_hung_up()  # a terminal that was closed without a signal to us
 
 
 def make_console(*, stderr: bool = False) -> Console:

@@ -24,5 +24,8 @@ class CommandInterrupted(BaseException):
 
 def fail(message: str, exit_code: int = 2) -> NoReturn:
     """One line on stderr and the exit code, 2 for bad input."""
-    print(f"srexp: {message}", file=sys.stderr)
+    try:
+        print(f"srexp: {message}", file=sys.stderr)
+    except OSError:
+        pass  # nobody is there to read it
     sys.exit(exit_code)

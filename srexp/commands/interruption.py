@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first asks training to save and stop, the second stops at once."""
+"""Ctrl-C, SIGTERM and notices: the first asks training to save and stop.
+
+A second Ctrl-C or SIGTERM stops at once. A closed terminal, Slurm's warning and a limit of CPU time
+may tell it any number of times.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,12 @@ import signal
 import threading
 from types import FrameType
 
+from srexp import signals
+from srexp.commands import pipe
+
 
 class Interruption:
-    """A context in which both signals are handled; elsewhere they act as always.
+    """A context in which these signals are handled; elsewhere they act as always.
 
     Once a signal has stopped something, the next one waits until `let_go`, so that whoever says
     how it ended can do so; only a third one does not wait.
@@ -30,7 +37,9 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in signals.ENDING:
+                if number in signals.NOTICE and signal.getsignal(number) != signal.SIG_DFL:
+                    continue  # ignored, as `nohup` wants it, or a launcher's own, as submitit's
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -55,6 +64,10 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            pipe.drop_hung_up()
+        if self.asked and number in signals.NOTICE:
+            return
         self.signal = signal.Signals(number)
         first, self.asked = not self.asked, True
         if self._held:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+from contextlib import suppress
 
 from srexp.commands.quiet import quiet_import
+from srexp.tracking.mlflow_store import before_import
 
 _MODULES = (
     "tensorflow", "keras", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "scipy.special",
@@ -22,11 +24,11 @@ _MODULES = (
 )  # fmt: skip
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+before_import()
 with quiet_import():
     for _name in _MODULES:
-        importlib.import_module(_name)
+        with suppress(Exception):  # a job that needs it will say so
+            importlib.import_module(_name)
     importlib.import_module("srexp.config.registry").implementations("model")
 # A job's garbage collector would look at all of this, and each look copies the page it is on.
 gc.collect()

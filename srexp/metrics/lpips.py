@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from srexp.keras_settings import set_keras
 from srexp.metrics.base import Metric
 from srexp.options import OptionError
 
@@ -65,6 +66,7 @@ class LPIPS(Metric, name="lpips"):
     def _network(self) -> Any:
         from keras import saving
 
+        set_keras()
         return saving.load_model(self._path, compile=False, safe_mode=True)
 
     def prepare(self) -> None:

@@ -1,9 +1,9 @@
 """Jobs in processes of their own, a few at a time.
 
 The processes are forked from one that has imported what they need and done nothing with it
-(`forkserver`), so that each is new and yet ready at once; where there is no forking they are
-started from nothing (`spawn`). A job that crashes or is killed fails alone. A job whose launcher
-is gone saves and stops.
+(`forkserver`), so that each is new and yet ready at once; on macOS, whose frameworks do not survive
+a fork, they are started from nothing (`spawn`). A job that crashes or is killed fails alone. A job
+whose launcher is gone saves and stops.
 
 When a job says that it is `NEARLY` done, the next one of its slot is started, prepares what it
 can, and waits for its turn.
@@ -15,18 +15,21 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
 import cloudpickle
 
+from srexp import signals
 from srexp.sweeps.slots import Slot
 
 # News of a job that from now on leaves memory and time for the next one to prepare itself.
@@ -34,6 +37,8 @@ NEARLY = "nearly"
 # Seconds that a job has to end after it was told to stop at once, or has said how it ended.
 _GRACE_SECONDS = 10.0
 _TURN = "your turn"
+# Characters of a folder for the forkserver's Unix socket: its path has 32 more, and may have 107.
+_LONGEST_TMPDIR = 75
 
 
 class Work(Protocol):
@@ -240,18 +245,25 @@ class _Pool:
 
 def warm_up(preload: Sequence[str]) -> None:
     """Begin to import what jobs need, while the launcher does something else."""
-    context = _context(preload)
-    if context.get_start_method() == "forkserver":
-        from multiprocessing import forkserver
-
-        forkserver.ensure_running()
+    _context(preload)
 
 
 def _context(preload: Sequence[str]) -> Any:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """How processes are started; a forkserver runs by then."""
+    if sys.platform == "darwin":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
+    usual = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TMPDIR:  # as schedulers set it
+        if not os.access("/tmp", os.W_OK | os.X_OK):
+            return multiprocessing.get_context("spawn")
+        tempfile.tempdir = "/tmp"
+    try:
+        with signals.kept_from_children():
+            forkserver.ensure_running()
+    finally:
+        tempfile.tempdir = usual
     return context
 
 
@@ -265,7 +277,8 @@ def _start(context: Any, call: Call, slot: Slot, *, ahead: bool = False) -> _Run
     process = context.Process(
         target=_job_process, args=(theirs, work, environment, slot.cores, str(call.log), ahead)
     )
-    process.start()
+    with signals.kept_from_children():
+        process.start()
     theirs.close()
     return _Running(call, slot, process, ours)
 
@@ -323,8 +336,7 @@ def _job_process(
     ahead: bool,
 ) -> None:
     """The whole life of a job's process; one that was started ahead waits for its turn."""
-    if hasattr(os, "setsid"):
-        os.setsid()  # a terminal's Ctrl-C goes to the launcher, which tells the jobs
+    os.setsid()  # a terminal's Ctrl-C goes to the launcher, which tells the jobs
     os.environ.clear()
     os.environ.update(environment)
     if cores and hasattr(os, "sched_setaffinity"):
@@ -333,8 +345,7 @@ def _job_process(
     for stream in (1, 2):
         os.dup2(file, stream)
     os.close(file)
-    # A shell has what it starts in the background ignore SIGINT, which is how a job is told to end.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signals.receive()
     line = _Line(connection)
     try:
         end = _outcome(line, work, ahead)
@@ -363,7 +374,7 @@ def _outcome(line: _Line, work: bytes, ahead: bool) -> Ended | None:
 
 def _be_deaf() -> None:
     """To signals, from now on: how it ended must be told."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -26,7 +26,7 @@ try:
         IntDistribution,
         distribution_to_json,
     )
-    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
     from optuna.trial import FrozenTrial, Trial, TrialState
 except ModuleNotFoundError as error:
     if error.name != "optuna":
@@ -283,13 +283,13 @@ def _storage(place: str) -> Any:
     if "://" in place:
         return place
     path = Path(place).expanduser()
-    lock = JournalFileSymlinkLock(str(path))
+    lock = JournalFileOpenLock(str(path))
     if path.exists():
         _mend(path, lock)
     return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock))
 
 
-def _mend(path: Path, lock: JournalFileSymlinkLock) -> None:
+def _mend(path: Path, lock: JournalFileOpenLock) -> None:
     """Drop a last line that a full disk or a power cut left unfinished."""
     lock.acquire()
     try:

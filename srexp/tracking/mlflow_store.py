@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from srexp.files import Lock
+
 _NOTE_LENGTH = 7500  # of a tag's value, in MLflow's database
 
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///")
@@ -138,18 +140,27 @@ def _set_timeout(seconds: str) -> None:
         os.environ[_TIMEOUT] = _our_timeout = seconds
 
 
-def quiet_client(store: Store) -> Any:
-    """An `MlflowClient`: no telemetry, no chatter; makes a missing SQLite store."""
+def before_import() -> None:
+    """What MLflow must find in the environment when it is imported, here or in its server."""
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         if not os.environ[name].strip():
             del os.environ[name]  # an unset variable of a shell's; MLflow would convert it
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    if os.path.expanduser("~") == "~":
+        # A batch job, or a container's user without an entry in /etc/passwd: MLflow cannot be
+        # imported then. This is Debian's home of those who have none.
+        os.environ["HOME"] = "/nonexistent"
+
+
+def quiet_client(store: Store) -> Any:
+    """An `MlflowClient`: no telemetry, no chatter; makes a missing SQLite store."""
+    before_import()
     # We try again ourselves. MLflow would repeat the very request, and where only the answer to
     # it was lost, make a second run.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     _set_timeout(str(store.timeout_seconds))
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     from mlflow import MlflowClient
 
     for noisy in ("mlflow", "alembic"):
@@ -182,6 +193,10 @@ def _create_sqlite_store(path: Path) -> None:
             os.link(whole, path)
         except FileExistsError:
             pass  # another process was first
+        except OSError:  # exFAT, SMB, FUSE: no hard links; renaming would replace another's
+            with Lock(path.with_name(f".{path.name}.lock")):
+                if not path.exists():
+                    os.replace(whole, path)
 
 
 def follow_move(database: Path) -> None:

@@ -479,13 +479,13 @@ def remember_store(uri: str) -> None:
         path = _state_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, uri.encode())
-    except OSError:
-        pass  # a read-only home: only a hint is lost
+    except (OSError, RuntimeError):
+        pass  # a read-only home, or none: only a hint is lost
 
 
 def last_store() -> str | None:
     """The store that the last run of this user went to, or None."""
     try:
         return _state_file().read_text().strip() or None
-    except OSError:
+    except (OSError, RuntimeError):
         return None

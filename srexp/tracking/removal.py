@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from srexp.tracking.mlflow_store import one_line, quiet_client, sqlite_path
+from srexp.tracking.mlflow_store import before_import, one_line, quiet_client, sqlite_path
 from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
 
@@ -42,6 +42,7 @@ def delete_in_mlflow(run: RunFolder) -> str | None:
     database = sqlite_path(store.uri)
     if database is not None and not database.is_file():
         return None  # asking would make a new one
+    before_import()
     from mlflow.exceptions import MlflowException
 
     try:

@@ -7,11 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from srexp.keras_settings import set_keras
+
 
 def configure(*, threads: int | None, seed: int, mixed_precision: bool) -> None:
     """Set threads, precision and every seed.
 
     Raises:
+        OptionError: Keras has another backend.
         RuntimeError: Another number of threads was fixed earlier in this process.
     """
     if threads is not None and tf.config.threading.get_intra_op_parallelism_threads() != threads:
@@ -20,6 +23,7 @@ def configure(*, threads: int | None, seed: int, mixed_precision: bool) -> None:
         if not tf.config.experimental.get_memory_growth(gpu):
             # Otherwise the first process takes all of the memory.
             tf.config.experimental.set_memory_growth(gpu, True)
+    set_keras()
     keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
     keras.utils.set_random_seed(seed)
 

@@ -113,7 +113,7 @@ class Learner:
             variable.assign(arrays[name])
 
     def set_weights(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take over a network's scored weights, `weights()` of another learner."""
+        """Take over a network's scored weights: `trained.scored_weights`."""
         current = self.arrays()
         network = {k: v for k, v in arrays.items() if k.startswith("model/")}
         # The average of the weights begins where the weights do.

@@ -111,7 +111,7 @@ class Session:
         )
 
     def start_from(self, arrays: dict[str, np.ndarray]) -> None:
-        """Begin with another run's weights (`Learner.weights`).
+        """Begin with another run's weights (`trained.scored_weights`).
 
         Raises:
             CheckpointError: They are of another network.

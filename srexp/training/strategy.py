@@ -24,6 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srexp import signals
 from srexp.options import OptionError
 from srexp.training.trainer import Trainer
 
@@ -277,16 +278,16 @@ def _make(name: str, say: Callable[[str], None]) -> Strategy:
 
 @contextmanager
 def _killable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the process: no handler in Python runs while C++ waits."""
+    """Ctrl-C, SIGTERM and notices end the process: no handler in Python runs while C++ waits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    handled = [n for n in signals.ENDING if signal.getsignal(n) != signal.SIG_IGN]
+    before = [signal.signal(number, signal.SIG_DFL) for number in handled]
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in zip(handled, before, strict=True):
             signal.signal(number, handler)
 
 

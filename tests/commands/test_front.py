@@ -12,7 +12,7 @@ import yaml
 from tests_environment import ROOT, command_environment
 
 from srexp import __version__
-from srexp.cli import COMMANDS
+from srexp.cli import COMMANDS, main
 from srexp.commands.explain import explain
 from srexp.config import COMMANDS as HYDRA
 from srexp.config.catalogue import catalogue
@@ -234,3 +234,14 @@ def test_ui_without_a_store_names_the_last_one(tmp_path: Path) -> None:
     (state / "last_store").write_text("sqlite:////elsewhere/mlflow.db")
     done = _run(tmp_path, "-m", "srexp", "ui")
     assert "srexp ui --uri sqlite:////elsewhere/mlflow.db" in done.stderr
+
+
+def test_windows_itself_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("srexp: Windows itself is not supported; in WSL 2")

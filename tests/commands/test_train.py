@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import fcntl
 import json
 import os
 import re
@@ -10,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,8 @@ from PIL import Image
 from tests_environment import command_environment
 
 from srexp.training import checkpoint
+
+LONG = ("trainer.steps=100000", "tracking=none")
 
 
 def newest(run: Path) -> Path:
@@ -172,6 +177,38 @@ def test_signal_saves_and_says_how_to_go_on(interrupted, number: int) -> None:
     assert f"stopped at step {meta['progress']['step']} of 100000" in done.stderr
     assert f"train resume={info['id']}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [(), ("-m", "seed=0,1")])
+def test_a_terminal_that_is_closed_loses_nothing(tiny, tmp_path: Path, arguments) -> None:
+    """The screen is gone with it, and whatever would be printed there is an error."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "srexp", "train", *arguments, *tiny, *LONG],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env=command_environment(tmp_path),
+    ) as process:
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("outputs/*/checkpoints/step-*.npz")):
+            assert process.poll() is None and time.monotonic() < deadline
+            with contextlib.suppress(BlockingIOError):
+                os.read(ours, 1 << 16)
+            time.sleep(0.1)
+        os.close(ours)
+        assert process.wait(timeout=60) == 128 + signal.SIGHUP
+    (run,) = tmp_path.glob("outputs/*/run.json")
+    info = json.loads(run.read_text())
+    assert info["status"] == "INTERRUPTED"
+    _, meta = checkpoint.load(newest(run.parent))
+    assert meta["progress"]["step"] == info["progress"]["step"]
 
 
 def test_killed_then_resumed_equals_uninterrupted(

@@ -314,6 +314,56 @@ if __name__ == "__main__":
     assert (tmp_path / "why").read_text() == "stopped"
 
 
+LAUNCHER = """
+import sys, multiprocessing
+from pathlib import Path
+from srexp.sweeps.pool import Call, run_jobs
+from srexp.sweeps.slots import Slot
+
+class Watcher:
+    def started(self, number): pass
+    def told(self, number, kind, value): print(value)
+    def ended(self, number, end): return True
+    def tick(self): pass
+
+class Work:
+    def __call__(self, tell, asked):
+        tell("how", type(multiprocessing.process.current_process()).__name__)
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.platform = sys.argv[2]
+    run_jobs([Call(1, Work(), Path(sys.argv[1]))], [Slot()], Watcher(), preload=(),
+             stop_asked=lambda: False)
+"""
+
+
+def launched(folder: Path, *arguments: str, **environment: str) -> str:
+    script = folder / "launcher.py"
+    script.write_text(LAUNCHER)
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder / "log"), *arguments],
+        env=command_environment(folder, **environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_long_tmpdir_as_schedulers_set_it(tmp_path: Path) -> None:
+    """A Unix socket's path has at most 107 characters."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    assert launched(tmp_path, TMPDIR=str(folder)) == "ForkServerProcess"
+
+
+def test_no_job_is_forked_on_macos(tmp_path: Path) -> None:
+    assert launched(tmp_path, "darwin") == "SpawnProcess"
+
+
 def test_told_twice_to_stop_jobs_end_at_once(tmp_path: Path) -> None:
     def deaf(tell: Tell, asked: Asked) -> None:
         tell("step", (0, 1))

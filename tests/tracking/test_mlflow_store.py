@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -35,6 +36,49 @@ def test_a_new_store_is_whole_and_nothing_else_is_left(migrated: Path) -> None:
         tables = {row[0] for row in database.execute("select name from sqlite_master")}
     database.close()
     assert {"experiments", "runs", "metrics", "params"} <= tables
+
+
+def test_a_store_where_there_are_no_hard_links(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """exFAT, SMB and FUSE refuse them."""
+
+    def no_links(source: Any, target: Any) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+
+    monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "new" / "mlflow.db"
+    here = replace(store, uri=f"sqlite:///{path}", artifact_root=str(tmp_path))
+    quiet_client(here).create_experiment("kept")
+    quiet_client(here).create_experiment("another")  # it was there: left as it is
+    names = {experiment.name for experiment in quiet_client(here).search_experiments()}
+    assert names == {"Default", "kept", "another"}
+
+
+def test_mlflow_where_the_user_has_no_home(tmp_path: Path) -> None:
+    """A batch job without HOME, and a container's user who is not in /etc/passwd."""
+    script = """
+import os, pwd
+
+def nobody(number):
+    raise KeyError(number)
+
+pwd.getpwuid = nobody
+for name in ("HOME", "USER", "LOGNAME"):
+    os.environ.pop(name, None)
+
+from srexp.tracking.mlflow_store import Store, quiet_client
+from srexp.tracking.record import last_store, remember_store
+
+remember_store("sqlite:////a.db")
+print(last_store(), type(quiet_client(Store("http://127.0.0.1:9", "", "", 1))).__name__)
+"""
+    environment = command_environment(tmp_path)
+    del environment["XDG_STATE_HOME"]
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "None MlflowClient\n"
 
 
 def test_experiments_are_made_once_with_artifacts_beside_the_runs(
