@@ -74,10 +74,14 @@ class Options:
 
     A subclass that can be chosen by name says so in its class line, and that is all the
     registration there is: `class LeakyReLU(Activation, name="leaky_relu")`.
+
+    Attributes:
+        absent: What holds for keys that a YAML, or a command line, may leave out.
     """
 
     group: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    absent: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, *, name: str = "", group: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -25,6 +26,7 @@ from srexp.config.settings import (
     experiment_of,
     plain,
 )
+from srexp.data.sources import OwnBenchmark
 from srexp.files import file_name, write_atomically
 from srexp.metrics.base import Metric
 from srexp.models.resampler import Resampler
@@ -110,6 +112,8 @@ def evaluate(config: DictConfig) -> None:
     if run is not None:
         facts |= {"run": run.id, "step": run.info.get("progress", {}).get("step", 0)}
         evaluate_mlflow.begin(run)
+        for task in tasks:
+            _mention_other_set(task, run, settings, console)
     documents = [
         _score(task, method, settings, stamp, _with_benchmark(facts, task, settings), console)
         for task in tasks
@@ -130,6 +134,27 @@ def _with_benchmark(
         for key, value in asdict(option).items()
     }
     return {**facts, "benchmark_options": {"name": option.name, **values}}
+
+
+def _mention_other_set(
+    task: Task, run: RunFolder, settings: EvaluateSettings, console: Console
+) -> None:
+    """Two sets of one's own may have one name: the table of runs would mix them."""
+    if not isinstance(settings.benchmark[task.images.name], OwnBenchmark):
+        return
+    for path in sorted((run.folder / "evaluations" / task.key).glob("*.json")):
+        try:
+            before = json.loads(path.read_text())["digest"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if before != task.digest:
+            kind = settings.benchmark[task.images.name].name
+            console.print(
+                f"note: {task.key} was of another image set in this run before ([{before}]); "
+                f"benchmark.{kind}.title=NAME gives this one a name of its own",
+                markup=False,
+            )
+            return
 
 
 def _tasks(settings: EvaluateSettings, console: Console) -> list[Task]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from srexp.comparison.figure import Box, Shown, automatic_crop, paper_figure
 from srexp.comparison.results import TaskKey
+from srexp.data.sources import words_for
 from srexp.evaluation.samples import Sample, kept_samples
 from srexp.evaluation.scoring import Score, Task, enlarged_by
 from srexp.images.io import to_png
@@ -201,7 +202,10 @@ def _one_image(experiment: Experiment, task: TaskKey, image: str, noted: Mapping
     """The task with that image alone, as it was noted, else as the run's configuration has it."""
     from srexp.config.settings import build_option
 
-    benchmark = experiment.benchmark.get(task.images)
+    sets = experiment.benchmark
+    # Before sets of one's own had names, they were called `folder` or `pairs`.
+    older = (option for option in sets.values() if option.name == task.images)
+    benchmark = sets.get(task.images) or next(older, None)
     protocol = experiment.protocol.get(task.protocol)
     if "benchmark_options" in noted:
         benchmark = build_option("benchmark", noted["benchmark_options"], task.images)
@@ -215,7 +219,7 @@ def _one_image(experiment: Experiment, task: TaskKey, image: str, noted: Mapping
     if protocol is None or (task.images != "val" and benchmark is None):
         raise OptionError(
             f"{task.name}: nothing says where its images lie, or how they were scored; to note "
-            f"it: srexp evaluate run=RUN benchmark={task.images} protocol={task.protocol}"
+            f"it: srexp evaluate run=RUN {words_for(task.images)} protocol={task.protocol}"
         )
     whole = Task(images, experiment.degradation, task.protocol, protocol, experiment.seed)
     if whole.digest != task.digest:

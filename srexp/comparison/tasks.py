@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from srexp.comparison.results import Evaluation, Results, RunResults, TaskKey
+from srexp.data.sources import words_for
 from srexp.options import flatten
 from srexp.tracking.record import RunError
 
@@ -114,7 +115,7 @@ def _why_not(name: str, results: Sequence[Results], tasks: Sequence[Sequence[Tas
         command = ""
         if runs and task.images != VALIDATION:
             command = (
-                f" (python -m srexp evaluate run={runs[0]} benchmark={task.images} "
+                f" (python -m srexp evaluate run={runs[0]} {words_for(task.images)} "
                 f"protocol={task.protocol})"
             )
         faults = [

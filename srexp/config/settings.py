@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -25,6 +27,8 @@ from srexp.protocol import Protocol, digest
 from srexp.tracking.options import absolute_uri
 from srexp.training.experiment import Experiment, Paths, check_seed
 
+# What Hydra's grammar takes without quotes.
+_WORD = re.compile(r"[\w.\-]+", re.ASCII)
 # Groups whose node holds one named option; those of `SEVERAL` hold several, by name.
 _SINGLE = (
     "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
@@ -122,10 +126,21 @@ def build_option(group: str, node: Any, key: str) -> Any:
     if not isinstance(node, dict):
         raise OptionError(f"{key}={node}: must be an option of the group {group}")
     values = dict(node)
+    name = values.pop("name", None)
     try:
-        cls = implementation(group, values.pop("name", None))
+        cls = implementation(group, name)
     except OptionError as error:
-        raise type(error)(f"{key}.{error}", f"{key}.{error.key}") from None
+        hint = ""
+        if (
+            group == "benchmark"
+            and isinstance(name, str)
+            and key.rsplit(".")[-1] in ("folder", "pairs")
+        ):
+            typed = shlex.quote(
+                f"{key}.title={name}" if _WORD.fullmatch(name) else f"{key}.title='{name}'"
+            )
+            hint = f"; to call the image set {name}: {typed}"
+        raise type(error)(f"{key}.{error}{hint}", f"{key}.{error.key}") from None
     return typed_option(cls, values, key)
 
 
@@ -140,6 +155,7 @@ def typed_option(cls: type[Any], values: dict[str, Any], key: str) -> Any:
     Raises:
         OptionError: Unknown key, wrong type, value out of range.
     """
+    values = {**getattr(cls, "absent", {}), **values}
     try:
         _check_keys(values, cls)
         merged = OmegaConf.merge(OmegaConf.structured(cls), values)
@@ -200,8 +216,24 @@ def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
         values[group] = {
             name: build_option(group, node, f"{group}.{name}") for name, node in nodes.items()
         }
+    if "benchmark" in known:
+        values["benchmark"] = _image_sets(values["benchmark"])
     values["paths"] = _paths(values.get("paths"))
     return cls(**values)
+
+
+def _image_sets(benchmarks: dict[str, Benchmark]) -> dict[str, Benchmark]:
+    """Each image set under what tables, files and metrics call it."""
+    sets: dict[str, Benchmark] = {}
+    for key, option in benchmarks.items():
+        try:
+            found = option.named(key)
+        except OptionError as error:
+            raise type(error)(f"benchmark.{key}.{error}", f"benchmark.{key}.{error.key}") from None
+        if both := sets.keys() & found.keys():
+            raise OptionError(f"benchmark: two image sets are called {both.pop()}")
+        sets |= found
+    return sets
 
 
 def _paths(node: Any) -> Paths:

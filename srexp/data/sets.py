@@ -136,15 +136,19 @@ class ImageSet:
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
-def unique_tails(paths: Sequence[Path]) -> list[str]:
+def unique_tails(paths: Sequence[Path], *, whole: bool = False) -> list[str]:
     """The shortest name of each file that no other has, in composed Unicode (NFC).
 
     `a`, else `a.png`, else with as many of its folders as it takes: `x/a.png`. None is absolute,
     so that the names stay when all is moved together.
+
+    Args:
+        paths: Of the files.
+        whole: Never without the ending: they are folders.
     """
     parts = [unicodedata.normalize("NFC", os.path.abspath(p)).split(os.sep)[1:] for p in paths]
     names = [""] * len(paths)
-    left, taken, depth = list(range(len(paths))), set[str](), 0
+    left, taken, depth = list(range(len(paths))), set[str](), int(whole)
     while left:
         form = {i: "/".join(parts[i][-depth:]) if depth else Path(parts[i][-1]).stem for i in left}
         counts = Counter(form.values())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from srexp.data.known import known_sets
 from srexp.data.names import match_names, one_each
 from srexp.data.prepare import PREPARATIONS, prepare
 from srexp.data.sets import (
@@ -20,7 +23,10 @@ from srexp.data.sets import (
     pictures_in,
     read_folders,
     read_pictures,
+    remarks_on,
+    unique_tails,
 )
+from srexp.files import file_name
 from srexp.images.io import read_image
 from srexp.options import OptionError, Options, bounded, choice
 
@@ -171,6 +177,14 @@ class Folder(Data, name="folder"):
 class Benchmark(Options, group="benchmark"):
     """Images that are only ever scored on."""
 
+    def named(self, key: str) -> dict[str, Benchmark]:
+        """The image sets that it holds, each under what tables, files and metrics call it.
+
+        Args:
+            key: Under which it stands among the benchmarks.
+        """
+        return {key: self}
+
     def load(self, name: str) -> ImageSet:
         """The images, under the name that tables print.
 
@@ -190,25 +204,95 @@ class PhotosBenchmark(Benchmark, name="photos"):
         return read_photos(name, self.photos)
 
 
+def words_for(name: str) -> str:
+    """What is typed to score on the image set of that name: `benchmark=set5`."""
+    if name == "photos" or name in known_sets():
+        return f"benchmark={name}"
+    kind = "pairs" if name.split("-")[0] == "pairs" else "folder"
+    keys = ("hr_dir", "lr_dir") if kind == "pairs" else ("dir",)
+    folders = " ".join(f"benchmark.{kind}.{key}=DIR" for key in keys)
+    plain = re.fullmatch(r"[\w.\-]+", name, re.ASCII)
+    title = f"benchmark.{kind}.title=" + (name if plain else "'" + name.replace("'", "\\'") + "'")
+    return f"benchmark={kind} {folders} {shlex.quote(title)}"
+
+
 @dataclass(kw_only=True)
-class FolderBenchmark(Benchmark, name="folder"):
-    """A folder of HR images.
+class OwnBenchmark(Benchmark):
+    """A set of the user's.
 
     Attributes:
-        dir: The folder.
+        title: What tables, files and metrics call it, or a list for several; None for the name
+            of its folder.
+    """
+
+    title: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for title in self.title if isinstance(self.title, list) else [self.title]:
+            if title is not None and (
+                not isinstance(title, str) or not title or file_name(title, 60) != title
+            ):
+                raise OptionError(
+                    f"title={title}: must be a name of at most 60 bytes that a folder may have",
+                    "title",
+                )
+            if title in ("train", "val", "photos", *known_sets()):
+                raise OptionError(f"title={title}: is the name of another set", "title")
+
+    def _titles(self, folders: list[str]) -> list[str]:
+        """Of folders: those given, else by the end of the path that sets them apart."""
+        if self.title is not None:
+            titles = self.title if isinstance(self.title, list) else [self.title]
+            if len(titles) != len(folders):
+                raise OptionError(
+                    f"title={self.title}: {len(titles)} for {len(folders)} folders", "title"
+                )
+            return titles
+        tails = unique_tails([Path(f).expanduser() for f in folders], whole=True)
+        return [file_name(f"{self.name}-{tail.replace('/', '-')}", 60) for tail in tails]
+
+    def _at(self, name: str, key: str = "") -> str:
+        """How messages begin that are of the set of that name."""
+        return f"benchmark {name}" if self.title else f"benchmark.{name}{key}"
+
+
+@dataclass(kw_only=True)
+class FolderBenchmark(OwnBenchmark, name="folder"):
+    """A folder of HR images, or several, each a set of its own.
+
+    Attributes:
+        dir: The folder; a list for several.
         expected_images: How many pictures it must hold; None for any number.
         expected_digest: Of their pixels (`ImageSet.digest`); None for any content. Other
             content is scored too, with a remark: its numbers are not the published set's.
     """
 
-    dir: str | None
+    absent: ClassVar[dict[str, Any]] = {"expected_images": None, "expected_digest": None}
+
+    dir: Any
     expected_images: int | None = bounded(1)
     expected_digest: str | None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.dir:
-            raise OptionError("dir=null: must name a folder of HR images", "dir")
+        folders = self.dir if isinstance(self.dir, list) else [self.dir]
+        if not folders or not all(folders):
+            given = "null" if self.dir is None else self.dir
+            raise OptionError(f"dir={given}: must name a folder of HR images", "dir")
+
+    def named(self, key: str) -> dict[str, Benchmark]:
+        if key != self.name and self.title is None and isinstance(self.dir, str):
+            return {key: self}  # of the YAML's own name, as set5
+        folders = self.dir if isinstance(self.dir, list) else [self.dir]
+        titles = self._titles([str(folder) for folder in folders])
+        places = {Path(str(folder)).expanduser().resolve() for folder in folders}
+        if len(places) < len(folders) or len(set(titles)) < len(titles):
+            raise OptionError(f"dir={self.dir}: one folder, or one name, is given twice", "dir")
+        return {
+            title: replace(self, dir=folder, title=title)
+            for title, folder in zip(titles, folders, strict=True)
+        }
 
     def load(self, name: str) -> ImageSet:
         assert self.dir is not None
@@ -217,7 +301,7 @@ class FolderBenchmark(Benchmark, name="folder"):
                 name, [Path(self.dir).expanduser()], expected=self.expected_images
             )
         except DataError as error:
-            raise DataError(f"benchmark.{name}.dir: {error}") from None
+            raise DataError(f"{self._at(name, '.dir')}: {error}") from None
         if self.expected_digest is not None and images.digest != self.expected_digest:
             images.remarks.append(
                 f"{self.dir} does not hold the published {name}: its pixels differ (digest "
@@ -227,7 +311,7 @@ class FolderBenchmark(Benchmark, name="folder"):
 
 
 @dataclass(kw_only=True)
-class PairsBenchmark(Benchmark, name="pairs"):
+class PairsBenchmark(OwnBenchmark, name="pairs"):
     """HR images and the LR images that somebody else made of them, file by file.
 
     LR is taken as it is; each HR image is `degradation.scale` times as large, or up to scale - 1
@@ -247,6 +331,12 @@ class PairsBenchmark(Benchmark, name="pairs"):
             if not getattr(self, key):
                 raise OptionError(f"{key}=null: must name a folder", key)
 
+    def named(self, key: str) -> dict[str, Benchmark]:
+        if key != self.name and self.title is None:
+            return {key: self}
+        (title,) = self._titles([str(self.hr_dir)])
+        return {title: replace(self, title=title)}
+
     def load(self, name: str) -> ImageSet:
         remarks: list[str] = []
         hr_dir, lr_dir = Path(str(self.hr_dir)).expanduser(), Path(str(self.lr_dir)).expanduser()
@@ -258,13 +348,14 @@ class PairsBenchmark(Benchmark, name="pairs"):
                 orphans = listed([path.name for path in found[""]])
                 raise DataError(f"hr_dir: no picture for {orphans} in lr_dir")
             lr = Images(read_pictures(lr_files.items(), remarks))
+            remarks += remarks_on(lr_dir)
         except DataError as error:
-            raise DataError(f"benchmark.{name}: {error}") from None
+            raise DataError(f"{self._at(name)}: {error}") from None
         shapes = hr.images.shapes
         for image, low in lr.shapes.items():
             if low[2] != shapes[image][2]:
                 raise DataError(
-                    f"benchmark.{name}: {image} has {shapes[image][2]} channels in hr_dir and "
+                    f"{self._at(name)}: {image} has {shapes[image][2]} channels in hr_dir and "
                     f"{low[2]} in lr_dir"
                 )
         return ImageSet(name, hr.images, hr.remarks + remarks, lr=lr)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from srexp.activations.base import Activation
-from srexp.data.sources import Benchmark, Data
+from srexp.data.sources import Benchmark, Data, words_for
 from srexp.degradations.base import Degradation
 from srexp.losses.base import Loss
 from srexp.models.base import Model
@@ -80,7 +80,8 @@ class Experiment:
 
     def _nothing_to_train(self) -> str:
         name = self.model.interpolation if isinstance(self.model, Resampler) else self.model.name
-        sets = ",".join(self.benchmark) or "photos"
+        known = [name for name in self.benchmark if words_for(name) == f"benchmark={name}"]
+        sets = ",".join(known) or "photos"
         return (
             f"model={name}: has no weights, so there is nothing to train. To score it: "
             f"python -m srexp evaluate model={name} degradation.scale={self.degradation.scale} "

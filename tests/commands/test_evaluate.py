@@ -244,9 +244,9 @@ def test_pairs_and_a_name_for_the_table(command, tmp_path, shared_data) -> None:
     assert done.code == 0, done.stderr
     # Bicubic on Set5 x2 by Pillow in RGB.
     assert "31.79" in done.stdout and "x2 pillow, LR as given" in done.stdout
-    rows = _rows(tmp_path, "outputs/evaluations/pairs_x2/rgb/Pillow_*.csv")
+    rows = _rows(tmp_path, "outputs/evaluations/pairs-set5_x2/rgb/Pillow_*.csv")
     assert np.mean([float(row["psnr"]) for row in rows]) == pytest.approx(31.787, abs=5e-4)
-    saved = list(tmp_path.glob("outputs/evaluations/pairs_x2/rgb/Pillow_*/*.png"))
+    saved = list(tmp_path.glob("outputs/evaluations/pairs-set5_x2/rgb/Pillow_*/*.png"))
     assert sorted(path.stem for path in saved) == [row["image"] for row in rows]
     done = command(tmp_path, "evaluate", *pairs, "degradation.scale=3")
     assert done.code == 2

@@ -58,7 +58,7 @@ def test_the_common_case_needs_no_remark(experiment):
     # LR grids of 12x12 and 12x13, patches of 8 LR pixels.
     assert materials.sampler.patch_count == 5 * 5 + 5 * 6
     assert [task.key for task in materials.validation] == ["val_x2/rgb"]
-    assert [task.key for task in materials.benchmarks] == ["folder_x2/rgb"]
+    assert [task.key for task in materials.benchmarks] == ["folder-bench_x2/rgb"]
     assert list(materials.benchmarks[0].images.images) == ["t"]
 
 
@@ -66,7 +66,10 @@ def test_every_set_is_scored_under_every_protocol(experiment):
     materials = gather(experiment("protocol=[y_paper,rgb]", "degradation.scale=3",
                                   "trainer.hr_patch_size=15"))  # fmt: skip
     assert [task.key for task in materials.validation] == ["val_x3/y_paper", "val_x3/rgb"]
-    assert [task.key for task in materials.benchmarks] == ["folder_x3/y_paper", "folder_x3/rgb"]
+    assert [task.key for task in materials.benchmarks] == [
+        "folder-bench_x3/y_paper",
+        "folder-bench_x3/rgb",
+    ]
 
 
 def test_an_rgb_network_is_trained_on_eight_bit_pictures(experiment):
@@ -137,7 +140,7 @@ def test_no_image_as_large_as_a_patch_is_an_error(experiment):
 
 def test_a_benchmark_with_validation_images_is_refused(experiment, tmp_path):
     _save(tmp_path / "bench", other_name=_levels(24, 24, 2))
-    with pytest.raises(DataError, match=r"benchmark folder: holds validation images \(v\)"):
+    with pytest.raises(DataError, match=r"benchmark folder-bench: holds validation images \(v\)"):
         gather(experiment())
 
 
@@ -153,7 +156,7 @@ def test_a_benchmark_with_validation_images_is_refused_however_they_are_prepared
 def test_a_benchmark_with_training_images_is_remarked(experiment, tmp_path):
     _save(tmp_path / "bench", other_name=_levels(24, 26, 1))
     (remark,) = gather(experiment()).remarks
-    assert remark.startswith("benchmark folder holds training images (b)")
+    assert remark.startswith("benchmark folder-bench holds training images (b)")
 
 
 def test_a_validation_image_among_the_training_images_is_remarked(experiment, tmp_path):

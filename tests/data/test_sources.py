@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 import skimage.data
@@ -11,7 +13,14 @@ from srexp.config.compose import compose
 from srexp.config.settings import build_option
 from srexp.data import sources
 from srexp.data.sets import DataError
-from srexp.data.sources import Folder, FolderBenchmark, PairsBenchmark, Photos, read_photos
+from srexp.data.sources import (
+    Folder,
+    FolderBenchmark,
+    PairsBenchmark,
+    Photos,
+    read_photos,
+    words_for,
+)
 from srexp.images.io import list_images
 from srexp.options import OptionError
 
@@ -270,3 +279,68 @@ def test_pairs_need_both_folders(tmp_path):
         PairsBenchmark(hr_dir=str(tmp_path), lr_dir=None)
     with pytest.raises(DataError, match=r"benchmark\.mine: .*gone: no such folder"):
         PairsBenchmark(hr_dir=str(tmp_path / "gone"), lr_dir=str(tmp_path)).load("mine")
+
+
+def _own(key="folder", name="folder", **values):
+    return build_option("benchmark", {"name": name, **values}, f"benchmark.{key}").named(key)
+
+
+def test_folders_of_ones_own_are_sets_named_as_they_are(tmp_path):
+    for folder in ("A/HR", "B/HR", "v1.2", "my street"):
+        _fill(tmp_path / folder, ["a.png"])
+    dirs = [str(tmp_path / folder) for folder in ("A/HR", "B/HR", "v1.2", "my street")]
+    sets = _own(dir=dirs)
+    assert list(sets) == ["folder-A-HR", "folder-B-HR", "folder-v1.2", "folder-my street"]
+    assert [option.dir for option in sets.values()] == dirs
+    assert [option.load(name).name for name, option in sets.items()] == list(sets)
+    assert list(_own(dir=dirs[0])) == ["folder-HR"]
+    pairs = _own("pairs", "pairs", hr_dir=dirs[0], lr_dir=dirs[1])
+    assert list(pairs) == ["pairs-HR"]
+
+
+def test_a_set_of_ones_own_may_be_given_a_name():
+    assert list(_own(dir="a", title="street")) == ["street"]
+    assert list(_own(dir=["a", "b"], title=["street", "faces"])) == ["street", "faces"]
+    assert list(_own("faces", dir="b")) == ["faces"]  # the key's
+    assert list(_own("pairs", "pairs", hr_dir="a", lr_dir="b", title="mine")) == ["mine"]
+    # What its name came to be is kept with its folder: a second reading gives the same.
+    (found,) = _own(dir="a/b").values()
+    assert found.named("elsewhere") == {"folder-b": found}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dir": ["a", "./a"]}, "one folder, or one name, is given twice"),
+        ({"dir": ["a", "b"], "title": ["x", "x"]}, "one folder, or one name, is given twice"),
+        ({"dir": ["a", "b"], "title": "x"}, "title=x: 1 for 2 folders"),
+        ({"dir": []}, r"dir=\[\]: must name a folder"),
+        ({"dir": "a", "title": "x/y"}, "title=x/y: must be a name of at most 60 bytes"),
+        ({"dir": "a", "title": "x" * 61}, "must be a name of at most 60 bytes"),
+        ({"dir": "a", "title": ""}, "must be a name"),
+        ({"dir": "a", "title": "val"}, "title=val: is the name of another set"),
+        ({"dir": "a", "title": "set5"}, "title=set5: is the name of another set"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(values, message):
+    with pytest.raises(OptionError, match=message):
+        _own(**values)
+
+
+def test_a_name_in_place_of_the_kind_leads_to_the_title():
+    for name, typed in (("street", "benchmark.folder.title=street"), ("my street", "'my street'")):
+        with pytest.raises(OptionError) as caught:
+            build_option("benchmark", {"name": name, "dir": "a"}, "benchmark.folder")
+        assert f"to call the image set {name}: " in str(caught.value)
+        (word,) = shlex.split(str(caught.value).split(f"{name}: ")[-1])
+        assert word.endswith(typed)
+        composed = compose("evaluate", ["benchmark=folder", "benchmark.folder.dir=a", word])
+        assert composed["benchmark"]["folder"]["title"] == name
+
+
+@pytest.mark.parametrize("name", ["set5", "photos", "street", "pairs-HR", "it's 2,3", "folder"])
+def test_the_words_for_a_set_lead_to_it(name):
+    words = shlex.split(words_for(name))
+    nodes = compose("evaluate", words)["benchmark"]
+    ((key, node),) = nodes.items()
+    assert list(build_option("benchmark", node, f"benchmark.{key}").named(key)) == [name]
