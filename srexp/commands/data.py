@@ -300,13 +300,23 @@ def _check(given: argparse.Namespace) -> None:
     data_dir = given.data_dir.expanduser()
     folders = list(dict.fromkeys(_folder(name, data_dir) for name in given.folders))
     with _counted(shown=not given.json) as progress:
-        seen = [found.summary() for found in inspect(folders, data_dir, progress=progress)]
+        found = inspect(folders, data_dir, patch=_usual_patch(), progress=progress)
+    seen = [one.summary() for one in found]
     if given.json:
         _print(json.dumps(seen, indent=2))
     else:
         _print("\n\n".join("\n".join(_lines(summary)) for summary in seen))
     if any(summary["faults"] for summary in seen):
         sys.exit(1)
+
+
+def _usual_patch() -> int:
+    import yaml
+
+    from srexp.config.compose import conf_dir
+
+    trainer = yaml.safe_load((conf_dir() / "trainer" / "default.yaml").read_text())
+    return int(trainer["hr_patch_size"])
 
 
 @contextmanager

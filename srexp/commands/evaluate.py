@@ -113,7 +113,7 @@ def evaluate(config: DictConfig) -> None:
         facts |= {"run": run.id, "step": run.info.get("progress", {}).get("step", 0)}
         evaluate_mlflow.begin(run)
         for task in tasks:
-            _mention_other_set(task, run, settings, console)
+            mention_other_set(task, run, settings, console)
     documents = [
         _score(task, method, settings, stamp, _with_benchmark(facts, task, settings), console)
         for task in tasks
@@ -136,7 +136,7 @@ def _with_benchmark(
     return {**facts, "benchmark_options": {"name": option.name, **values}}
 
 
-def _mention_other_set(
+def mention_other_set(
     task: Task, run: RunFolder, settings: EvaluateSettings, console: Console
 ) -> None:
     """Two sets of one's own may have one name: the table of runs would mix them."""

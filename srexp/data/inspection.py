@@ -133,7 +133,11 @@ class Inspected:
 
 
 def inspect(
-    folders: list[Path], data_dir: Path, *, progress: Callable[[int, int], None] | None = None
+    folders: list[Path],
+    data_dir: Path,
+    *,
+    patch: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Inspected]:
     """Look at every picture of some folders, and for pictures that stand in several of them.
 
@@ -142,6 +146,7 @@ def inspect(
     Args:
         folders: Each a set of its own.
         data_dir: Where the known sets lie.
+        patch: Side of a training patch; pictures that are smaller are noted.
         progress: Told how many pictures were looked at, and of how many.
 
     Raises:
@@ -161,6 +166,12 @@ def inspect(
         looked_at = [read[path] for path in files]
         inspected = Inspected(folder, known, [p for p in looked_at if isinstance(p, Picture)])
         _find(inspected, [e for e in looked_at if isinstance(e, ImageFileError)])
+        small = [
+            p.path.name for p in inspected.pictures if patch and min(p.width, p.height) < patch
+        ]
+        if small and (known is None or known.use == "training"):
+            text = f"smaller than a training patch of {patch} pixels (trainer.hr_patch_size)"
+            inspected.notes.append(Finding("remark", text, small))
         return inspected
 
     seen = [look(*item) for item in listed]

@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from srexp.data.names import match_names, one_each
-from srexp.data.sets import DataError, listed, pictures_in, read_pictures, remarks_on
+from srexp.data.sets import (
+    DataError,
+    listed,
+    passed_over,
+    pictures_in,
+    read_pictures,
+    remarks_on,
+    said_of,
+)
 from srexp.evaluation.scoring import Case, Task
 from srexp.files import file_name, write_atomically
 from srexp.images.colour import grey_of_rgb
@@ -72,10 +80,15 @@ class SavedImages:
         nested = [folder / task.key, (folder / task.key).parent, folder / task.images.name]
         folder = next((path for path in nested if path.is_dir()), folder)
         try:
-            found = match_names(list(task.images.images), pictures_in(folder))
-            files = one_each(found, f"{folder}, {task.images.name}")
+            pictures = pictures_in(folder)
         except DataError as error:
             raise DataError(f"sr_dir: {error}") from None
+        try:
+            found = match_names(list(task.images.images), pictures)
+            files = one_each(found, f"{folder}, {task.images.name}")
+        except DataError as error:
+            there = "".join(f"; {said_of(names, what)}" for what, names in passed_over(folder))
+            raise DataError(f"sr_dir: {error}{there}") from None
         _check_sizes(files, task)
         remarks = remarks_on(folder)
         if found[""]:

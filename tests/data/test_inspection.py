@@ -232,3 +232,20 @@ def test_a_known_set_without_checksums_says_so(tmp_path: Path) -> None:
     inspected = one(folder, tmp_path)
     assert what(inspected.faults) == [("count", [])]
     assert "its content was not compared" in inspected.notes[0].text
+
+
+def test_what_lies_there_and_is_not_read_or_not_used_is_noted(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path / "mine", "chelsea", "coffee")
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "a.heic").touch()
+    (folder / "chelsea.png").rename(folder / "chelsea.jpg")
+    photo("flower").resize((40, 90)).save(folder / "small.png", "JPEG")
+    (inspected,) = inspect([folder], tmp_path / "data", patch=48)
+    assert not inspected.faults
+    assert {(note.text, *note.files) for note in inspected.notes} == {
+        ("named jpg, and PNG inside", "chelsea.jpg"),
+        ("named png, and JPEG inside, compressed with loss", "small.png"),
+        ("links that lead nowhere", "gone.png"),
+        ("kinds that are not read (1 heic)", "a.heic"),
+        ("smaller than a training patch of 48 pixels (trainer.hr_patch_size)", "small.png"),
+    }

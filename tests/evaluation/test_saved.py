@@ -118,6 +118,42 @@ def test_the_folder_of_the_task_is_found(tmp_path, nested):
     assert files == {name: tmp_path / nested / f"{name}.png" for name in "ab"}
 
 
+def test_what_is_not_read_may_be_what_is_missing(tmp_path):
+    _write(tmp_path / "a.png", _levels(20, 22, 3))
+    (tmp_path / "b.gif").touch()
+    expected = r"no picture of b; b\.gif: kinds that are not read \(1 gif\)$"
+    with pytest.raises(DataError, match=expected):
+        SavedImages.find(tmp_path, _task())
+    _write(tmp_path / "b.png", _levels(20, 22, 3))
+    (remark,) = SavedImages.find(tmp_path, _task()).remarks
+    assert remark == f"{tmp_path}: b.gif: kinds that are not read (1 gif)"
+
+
+@pytest.mark.parametrize(("format", "lossy"), [("JPEG", True), ("WEBP", True), ("PNG", False)])
+def test_what_is_lossy_is_told_by_the_content(tmp_path, format, lossy):
+    for name in "ab":
+        Image.fromarray(_levels(20, 22, 3)).save(tmp_path / f"{name}.png", format)
+    remarks = SavedImages.find(tmp_path, _task()).remarks
+    assert any("JPEG or WebP has lost" in remark for remark in remarks) is lossy
+
+
+def test_only_what_is_transparent_is_laid_on_white(tmp_path):
+    for name, alpha in (("a", 255), ("b", 254)):
+        picture = Image.fromarray(_levels(20, 22, 3))
+        picture.putalpha(alpha)
+        picture.save(tmp_path / f"{name}.png")
+    (remark,) = SavedImages.find(tmp_path, _task()).remarks
+    assert remark == f"{tmp_path}: b.png: transparent pixels are laid on white"
+
+
+def test_very_large_files_are_refused_by_their_header(tmp_path, monkeypatch):
+    for name in "ab":
+        _write(tmp_path / f"{name}.png", _levels(20, 22, 3))
+    monkeypatch.setenv("SREXP_MAX_MEGAPIXELS", "0.0001")
+    with pytest.raises(DataError, match=r"a\.png: is 22x20, .*SREXP_MAX_MEGAPIXELS=1$"):
+        SavedImages.find(tmp_path, _task())
+
+
 def test_files_of_no_image_and_lossy_ones_are_remarked_on(tmp_path):
     for name in ("a", "c"):
         _write(tmp_path / f"{name}.png", _levels(20, 22, 3))
