@@ -77,11 +77,14 @@ class Options:
 
     Attributes:
         absent: What holds for keys that a YAML, or a command line, may leave out.
+        code_version: What stands for the code of an option from elsewhere in a run's identity, if
+            the class declares it; else a digest of its source does.
     """
 
     group: ClassVar[str] = ""
     name: ClassVar[str] = ""
     absent: ClassVar[dict[str, Any]] = {}
+    code_version: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, name: str = "", group: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,6 +98,18 @@ class Options:
             for item in value if isinstance(value, (list, tuple)) else [value]:
                 if item is not None:
                     _check(field.name, item, value, field.metadata)
+
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The same values, but for those that have no effect beside the others.
+
+        Those stand at one value (None, where it does not matter which), so that configurations
+        that give the same are known as the same.
+
+        Args:
+            values: Of all fields, and the name.
+        """
+        return values
 
     @classmethod
     def implementations(cls) -> Iterator[type[Self]]:

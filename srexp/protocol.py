@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,12 @@ class Protocol(Options, group="protocol", name="protocol"):
         super().__post_init__()
         if self.luma != "studio" and (self.degrade, self.compare) == ("rgb", "rgb"):
             raise OptionError(f"luma={self.luma}: has no effect in RGB", "luma")
+        if (self.degrade, self.compare) == ("y", "rgb"):
+            raise OptionError(
+                "compare=rgb: with degrade=y there is luma alone to compare; use compare=y, or "
+                "degrade=rgb",
+                "compare",
+            )
 
     @property
     def channels(self) -> int:
@@ -145,6 +151,10 @@ class Protocol(Options, group="protocol", name="protocol"):
     def _y(self, image: np.ndarray) -> np.ndarray:
         return luma(image, full_range=self.luma == "full")
 
+    def at_scale(self, scale: int) -> Protocol:
+        """The same protocol with no `border` of its own where that is the scale."""
+        return replace(self, border=None) if self.border == scale else self
+
     def minimum_side(self, scale: int) -> int:
         """The smallest side of an image that can be scored: the SSIM window inside the border."""
         border = scale if self.border is None else self.border
@@ -159,8 +169,8 @@ def digest(value: Any, digits: int = 8) -> str:
 
 
 def options_digest(options: Options) -> str:
-    """`digest` of an option: its name and its values, without additions that change nothing."""
+    """`digest` of an option: its name and values, without what changes nothing (`usual`)."""
     added = additions(type(options))
-    values = asdict(options)
+    values = options.usual(asdict(options))
     told = {key: value for key, value in values.items() if key not in added or value != added[key]}
     return digest([type(options).name, told])

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from srexp.config.compose import compose
-from srexp.config.settings import config_digest, experiment_of
+from srexp.config.identity import config_digest
+from srexp.config.settings import experiment_of
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, loop
 from srexp.training.materials import gather

@@ -51,14 +51,16 @@ class SrexpLauncher(Launcher):
             self.jobs.fail_if_any_did()
         return done
 
-    def begin_search(self, swept: list[str]) -> None:
+    def begin_search(self, swept: list[str], trials: dict[int, list[str]]) -> None:
         """Many launches are to come: failures are the sweeper's, who also has them summarised.
 
         Args:
             swept: The keys that differ between jobs.
+            trials: Number -> overrides of the trials that there are already.
         """
         self._searching = True
         self.jobs.swept = swept
+        self.jobs.earlier = {number + 1: overrides for number, overrides in trials.items()}
 
     @property
     def n_jobs(self) -> int:

@@ -77,12 +77,12 @@ class SrexpSearch(Sweeper):
                 "hydra/sweeper=srexp_optuna: nothing to search; give several values, as in "
                 "model.depth=3,5 or 'optimizer.learning_rate=tag(log, interval(1e-4, 1e-2))'"
             )
-        self._check(space, fixed)
+        configuration = self._check(space, fixed)
         assert self.config is not None
         folder = Path(str(self.config.hydra.sweep.dir)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
-        search = Search(options, space, folder, fixed=fixed)
+        search = Search(options, space, folder, fixed=fixed, configuration=configuration)
         if options.pruner != "none" and not hasattr(self.launcher, "on_evaluated"):
             print(
                 "note: this launcher cannot stop hopeless runs; all of them are trained to the end"
@@ -99,13 +99,17 @@ class SrexpSearch(Sweeper):
         fixed = [str(o.input_line) for o in overrides.values() if not o.is_sweep_override()]
         return space, fixed
 
-    def _check(self, space: dict[str, BaseDistribution], fixed: list[str]) -> None:
+    def _check(self, space: dict[str, BaseDistribution], fixed: list[str]) -> str:
         """Compose the two ends of what is searched: if neither works, the command is wrong.
 
         So it is where a group of one choice is to take a list.
+
+        Returns:
+            A digest of the first end: of all that the files say beside what is searched.
         """
         from optuna.distributions import CategoricalDistribution
 
+        from srexp.config.identity import config_digest
         from srexp.options import OptionError
         from srexp.sweeps.search import corners
 
@@ -114,16 +118,17 @@ class SrexpSearch(Sweeper):
             for value in among.choices if isinstance(among, CategoricalDistribution) else ():
                 if "." not in key and str(value).startswith("["):
                     self._checked([*fixed, *typed({**first, key: value})])
-        errors = []
+        errors, digests = [], []
         for corner in corners(space):
             try:
-                self._checked([*fixed, *typed(corner)])
+                digests.append(config_digest(self._checked([*fixed, *typed(corner)])))
             except OptionError as error:
                 errors.append(error)
-        if len(errors) == 2:
+        if not digests:
             raise errors[0]
+        return digests[0]
 
-    def _checked(self, overrides: list[str]) -> None:
+    def _checked(self, overrides: list[str]) -> dict[str, Any]:
         from srexp.config.settings import experiment_of, plain
         from srexp.options import OptionError
 
@@ -137,19 +142,22 @@ class SrexpSearch(Sweeper):
             if value:
                 raise OptionError(f"{key}={value}: {why}, a search needs new ones")
         experiment_of(values)
+        return values
 
     def _search(self, search: Search, fixed: list[str]) -> None:
         assert self.config is not None
         n_jobs = _n_jobs(self.launcher, self.config)
         if isinstance(self.launcher, SrexpLauncher):
-            self.launcher.begin_search(list(search.space))
-        while trials := search.ask(n_jobs):
+            trials = search.study.get_trials(deepcopy=False)
+            known = {trial.number: [*fixed, *typed(trial.params)] for trial in trials}
+            self.launcher.begin_search(list(search.space), known)
+        while asked := search.ask(n_jobs):
             try:
-                possible = [trial for trial in trials if self._possible(search, trial, fixed)]
+                possible = [trial for trial in asked if self._possible(search, trial, fixed)]
                 if possible:
                     self._launch(search, possible, fixed)
             except BaseException:
-                search.abandon(trials)
+                search.abandon(asked)
                 raise
 
     def _possible(self, search: Search, trial: Trial, fixed: list[str]) -> bool:

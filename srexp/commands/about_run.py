@@ -24,7 +24,7 @@ def difference(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """
     if not config:
         return {}
-    from srexp.config.settings import with_additions
+    from srexp.config.identity import with_additions
 
     try:
         config = with_additions(config)

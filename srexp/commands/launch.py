@@ -41,6 +41,8 @@ class Launch:
         on_evaluated: Told (number of the job within the launch, step, mean validation PSNR in
             dB); True stops that job.
         swept: The swept keys; None to find them by comparing the jobs of a launch.
+        earlier: Number -> overrides of the jobs that a search had at earlier times: its sweep is of
+            these too, every other one of the jobs that are launched now alone.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Launch:
         self.n_jobs = len(self._slots)
         self.on_evaluated: Callable[[int, int, float], bool] | None = None
         self.swept: list[str] | None = None
+        self.earlier: dict[int, list[str]] = {}
 
     def run(self, job_overrides: Sequence[Sequence[str]], first_index: int) -> list[JobReturn]:
         """Check all jobs, then run them.
@@ -138,7 +141,9 @@ class Launch:
             folder = Path(str(plans[0].config.hydra.sweep.dir))
             (folder / "logs").mkdir(parents=True, exist_ok=True)
             console = make_console()
-            self._sweep = Sweep(folder, experiment, console, stop=self._on_error == "stop")
+            self._sweep = Sweep(
+                folder, experiment, console, stop=self._on_error == "stop", earlier=self.earlier
+            )
             at_once = f", {self.n_jobs} at a time" if self.n_jobs > 1 else ""
             console.print(f"sweep of {len(plans)} runs{at_once}: {folder}", soft_wrap=True)
         self._sweep.expect(

@@ -20,7 +20,7 @@ def job_of_hydra() -> Job | None:
     name = " ".join(given) or "all defaults"
 
     def tell(kind: str, value: Any) -> None:
-        if kind in ("note", "run"):
+        if kind in ("note", "run", "taken"):
             print(f"{name}: {value}")
 
     return Job(name, Path(str(hydra.sweep.dir)).name, tell=tell)

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,20 @@ class Sweep:
         on_evaluated: Told (number, step, mean validation PSNR in dB); True stops that job.
     """
 
-    def __init__(self, folder: Path, experiment: Experiment, console: Console, stop: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        experiment: Experiment,
+        console: Console,
+        stop: bool,
+        earlier: Mapping[int, Sequence[str]],
+    ) -> None:
         """Args:
         folder: Where the sweep is kept.
         experiment: Of the first job: where runs and their view go.
         console: Where to draw.
         stop: Whether the first failure ends it.
+        earlier: Number -> overrides of the jobs of earlier times that are still part of it.
         """
         self.folder = folder
         self.output_dir = experiment.paths.output_dir
@@ -60,7 +68,7 @@ class Sweep:
         self._tracking = experiment.tracking
         self._mlflow: dict[str, Any] | None = None
         self._created = time.time()
-        self._earlier()
+        self._restore(earlier)
 
     @property
     def parent_run_id(self) -> str | None:
@@ -107,9 +115,9 @@ class Sweep:
     def told(self, number: int, kind: str, value: Any) -> str | None:
         """News of a job."""
         job = self.results[number]
-        if kind == "run":
+        if kind in ("run", "taken"):
             self._note(number, run=value)
-            if job.note != "was finished already":
+            if kind == "run":
                 self._screen.begun(number, f"{job.name}): {job.note}, {value}")
         elif kind == "elsewhere":
             self._note(number, run=value, note=f"as {value}")
@@ -198,13 +206,17 @@ class Sweep:
         except OptionError as error:
             experiment = None
             self._console.print(f"note: the best configuration cannot stand in a file: {error}")
-        if experiment is not None:
-            path = folder / "conf" / "experiment" / "best.yaml"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, experiment.encode())
         png = figures.png(jobs)
-        if png is not None:
-            write_atomically(folder / "summary.png", png)
+        best_yaml = folder / "conf" / "experiment" / "best.yaml"
+        for path, content in (
+            (best_yaml, experiment.encode() if experiment is not None else None),
+            (folder / "summary.png", png),
+        ):
+            if content is None:
+                path.unlink(missing_ok=True)  # of the jobs that it had before
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
         about = report.About(
             name=folder.name,
             command=shlex.join(["python", "-m", "srexp", "train", *sys.argv[1:]]),
@@ -272,14 +284,18 @@ class Sweep:
         """The file of what a job prints."""
         return self.folder / "logs" / f"{number:04d}.log"
 
-    def _earlier(self) -> None:
+    def _restore(self, earlier: Mapping[int, Sequence[str]]) -> None:
         """When a sweep is typed again, it began when it was typed first."""
         try:
             content = json.loads((self.folder / "sweep.json").read_text())
             jobs, self._created = from_json(content), float(content["created"])
         except (OSError, ValueError, KeyError, TypeError):
             return
-        self.results = {job.number: job for job in jobs}
+        self.results = {
+            job.number: job
+            for job in jobs
+            if sorted(job.overrides) == sorted(earlier.get(job.number, ()))
+        }
 
 
 def _line(job: JobResult) -> str:

@@ -20,14 +20,9 @@ from srexp.commands.remedy import remedy
 from srexp.commands.report import write_report
 from srexp.commands.several_devices import join, plainly, work_along
 from srexp.config import names
-from srexp.config.resume import initial_run, resumed
-from srexp.config.settings import (
-    absolute_paths,
-    config_digest,
-    experiment_of,
-    plain,
-    with_additions,
-)
+from srexp.config.identity import config_digest, sources, with_additions
+from srexp.config.resume import check_folders, initial_run, resumed
+from srexp.config.settings import absolute_paths, experiment_of, plain
 from srexp.files import remove_parts
 from srexp.options import OptionError, flatten
 from srexp.sweeps.job import Job
@@ -38,10 +33,11 @@ from srexp.tracking.record import (
     environment,
     find_run,
     remember_store,
-    run_of_identity,
+    runs_of_identity,
     write_json,
 )
 from srexp.training import checkpoint
+from srexp.training.materials import RESULTS_VERSION
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,10 +135,11 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
                 # Two sweeps may come to the same job at the same moment.
                 with claims(experiment.paths.output_dir):
                     if job is not None:
-                        run = run_of_identity(experiment.paths.output_dir, identity)
-                    if run is not None and _complete(run, experiment):
-                        assert job is not None
-                        return job.already_finished(run)
+                        same = runs_of_identity(experiment.paths.output_dir, identity)
+                        limit = experiment.trainer.max_minutes
+                        if (whole := job.whole(same, limit)) is not None:
+                            return job.already_finished(whole)
+                        run = job.unfinished(same, limit)
                     if run is not None:
                         assert job is not None
                         job.take_up(run)
@@ -176,6 +173,8 @@ def _new_run(
         config_digest=config_digest(values),
         images_digest=materials.digest,
         identity=identity,
+        results_version=RESULTS_VERSION,
+        sources=sources(values),
         init_from=source.id if source else None,
         title=name,
         typed=" ".join(o for o in _given() if not o.startswith(("paths.", "tracking")))[:200],
@@ -204,13 +203,6 @@ def _name(values: dict[str, Any], job: Job | None) -> str:
     return found or names.DEFAULTS
 
 
-def _complete(run: RunFolder, experiment: Experiment) -> bool:
-    """Whether nothing is left to do; a run that its time ended goes on where there is none."""
-    if run.info["status"] != "FINISHED":
-        return False
-    return run.info.get("ended") != "max_minutes" or experiment.trainer.max_minutes is not None
-
-
 def _take_up(run: RunFolder, materials: Materials, values: dict[str, Any]) -> None:
     _same_images(run, materials.digest)
     if not run.claim():
@@ -219,7 +211,13 @@ def _take_up(run: RunFolder, materials: Materials, values: dict[str, Any]) -> No
     (run.folder / "report.html").unlink(missing_ok=True)  # it would show what was
     # With more steps it is another run to a sweep that looks for it.
     digest = config_digest(values)
-    run.set_status("RUNNING", config_digest=digest, identity=materials.identity(digest))
+    run.set_status(
+        "RUNNING",
+        config_digest=digest,
+        identity=materials.identity(digest),
+        results_version=RESULTS_VERSION,
+        sources=sources(values),
+    )
     run.write_config(values)
 
 
@@ -453,6 +451,7 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
     output_dir = Path(values["paths"]["output_dir"]).expanduser().resolve()
     run = find_run(str(values["resume"]), output_dir)
     checked = resumed(run, values, given)
+    check_folders(run, checked)
     if checkpoint.exist(run.checkpoints):
         checkpoint.load_newest(run.checkpoints)  # all damaged: told now, before anything changes
     return run, checked

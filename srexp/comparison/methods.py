@@ -10,8 +10,9 @@ from typing import Any
 
 from srexp.comparison.results import Evaluation, FileResults, Results, RunResults, TaskKey
 from srexp.config.effect import is_folder
-from srexp.config.names import comparable, names_of
-from srexp.options import OptionError, flatten
+from srexp.config.identity import deciding
+from srexp.config.names import names_of
+from srexp.options import flatten
 from srexp.tracking.record import RunError, RunFolder
 
 # What every table has first.
@@ -58,9 +59,9 @@ def group(
 ) -> tuple[list[Method], list[str]]:
     """Runs as methods, in the order in which they are first named, and remarks; files last.
 
-    Replicates agree in every key that has an effect but the seed and the scale, in the content of
-    the training and validation images, and in what their weights started from. Benchmarks do not
-    matter.
+    Replicates agree in all that decides their weights but the seed and the scale: configuration,
+    code, content of the training and validation images, and where `trainer.max_minutes` ended
+    them. Benchmarks do not matter.
 
     Args:
         all_results: What was read.
@@ -104,7 +105,7 @@ def group_runs(
     """As `group`, of runs alone, whatever they were scored on."""
     names = names or {}
     stored = [run.config for run in runs]
-    configs = [comparable(config) for config in _of_one_version(stored)]
+    configs = [_comparable(run, config) for run, config in zip(runs, stored, strict=True)]
     groups: dict[str, dict[tuple[int, int], RunFolder]] = {}
     distinct: dict[str, dict[str, Any]] = {}
     remarks = []
@@ -168,31 +169,18 @@ def _names(
     ]
 
 
-def _of_one_version(configs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The configurations, flat, with the keys that were added since some of them were made."""
-    if _of_several_versions(configs):
-        configs = [_with_additions(config) for config in configs]
-    return [flatten(config) for config in configs]
-
-
-def _with_additions(config: dict[str, Any]) -> dict[str, Any]:
-    from srexp.config.settings import with_additions  # OmegaConf: a fifth of a second
-
-    try:
-        return with_additions(config)
-    except OptionError:  # of a package that is not here
-        return config
-
-
-def _of_several_versions(configs: list[dict[str, Any]]) -> bool:
-    """Whether the same option has a key in one that it does not have in another."""
-    known: dict[tuple[str, Any], frozenset[str]] = {}
-    for config in configs:
-        options = {"": config} | {k: v for k, v in config.items() if isinstance(v, dict)}
-        for group, node in options.items():
-            keys = frozenset(node)
-            if known.setdefault((group, node.get("name")), keys) != keys and (
-                group not in ("protocol", "benchmark")
-            ):
-                return True
-    return False
+def _comparable(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    """What decided a run's weights, flat, but for the images."""
+    values = deciding(config)
+    first = f"protocol.{values['protocol.name']}."
+    own = {
+        key: value
+        for key, value in values.items()
+        if not key.startswith("benchmark.")
+        # By the protocols after the first one it was only scored.
+        and (not key.startswith("protocol.") or key.startswith((first, "protocol.name")))
+    }
+    if run.info.get("ended") == "max_minutes":  # so much of the training it is
+        own["trainer.max_minutes"] = config["trainer"]["max_minutes"]
+    own |= {f"code of {key}": version for key, version in run.info.get("sources", {}).items()}
+    return {**own, "results_version": run.info.get("results_version", 1)}

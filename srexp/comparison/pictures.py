@@ -141,7 +141,8 @@ def scenes(
             or the crop is not within it.
         CheckpointError: A run has no sound best weights.
     """
-    from srexp.config.settings import experiment_of, with_additions
+    from srexp.config.identity import with_additions
+    from srexp.config.settings import experiment_of
     from srexp.training import checkpoint
 
     found = []

@@ -9,12 +9,12 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 
 from srexp.config.compose import conf_dir
-from srexp.config.effect import is_folder
-from srexp.config.settings import settings_of, typed_option, with_additions
+from srexp.config.identity import deciding
+from srexp.config.settings import settings_of, typed_option
 from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
 from srexp.evaluation.published import PublishedRow, PublishedTable
-from srexp.options import OptionError, flatten
+from srexp.options import OptionError
 from srexp.protocol import Protocol
 from srexp.training.experiment import Paths
 
@@ -170,8 +170,14 @@ def difference(theirs: dict[str, Any], wanted: dict[str, Any]) -> str | None:
 
 
 def _defining(config: dict[str, Any]) -> dict[str, Any]:
-    full = with_additions(config)
-    values = {key: full.get(key) for key in _DEFINING}
-    # The first protocol makes the training pairs.
-    values["protocol"] = next(iter(full["protocol"].values()), None)
-    return {key: value for key, value in flatten(values).items() if not is_folder(key)}
+    values = deciding(config)
+    # The first protocol makes the training pairs; what it is called does not matter.
+    first = f"protocol.{values['protocol.name']}."
+    own = {key: value for key, value in values.items() if key.split(".")[0] in _DEFINING}
+    # Without the images themselves their number is what tells image sets apart.
+    own["data.expected_images"] = config["data"].get("expected_images")
+    return own | {
+        f"protocol.{key.removeprefix(first)}": value
+        for key, value in values.items()
+        if key.startswith(first)
+    }

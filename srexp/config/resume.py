@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import shlex
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from srexp.config.catalogue import SEVERAL
+from srexp.config.effect import is_folder
+from srexp.config.identity import deciding, sources, with_additions
 from srexp.config.registry import implementation
-from srexp.config.settings import with_additions, with_folders
+from srexp.config.settings import with_folders
 from srexp.options import OptionError, flatten
 from srexp.tracking.record import RunFolder, find_run
 from srexp.training import checkpoint
+from srexp.training.materials import RESULTS_VERSION
 
-# Keys that change what is to come and nothing that has been.
-MAY_CHANGE = (
-    "trainer.steps", "trainer.max_minutes", "trainer.sample_grids", "trainer.dry_run",
-    "trainer.keep_checkpoints", "trainer.strategy", "trainer.patience", "trainer.min_delta",
-    "tracking", "paths", "resume",
-)  # fmt: skip
+# Keys that decide what is to come and nothing that has been.
+MAY_CHANGE = ("trainer.steps", "trainer.patience", "trainer.min_delta")
 
 
 def _name_first(key: str) -> tuple[bool, str]:
@@ -37,33 +37,13 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
         The run's stored configuration, with the allowed changes.
 
     Raises:
-        OptionError: An override would change the past, or the run is done or running.
+        OptionError: An override would change the past, its images are gone, it is done or running,
+            or it cannot go on as it began.
     """
     stored = with_additions(run.config)
-    merged = OmegaConf.create(stored)
-    flat_before, flat_asked = flatten(stored), flatten(composed)
-    for override in overrides:
-        key = override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
-        # An option's name says more than the keys that come with it.
-        names = sorted(flat_asked.keys() | flat_before.keys(), key=_name_first)
-        for name in names:
-            if name != key and not name.startswith(f"{key}.") and key != "experiment":
-                continue
-            asked, before = flat_asked.get(name), flat_before.get(name)
-            if asked == before and name != "resume":
-                continue
-            if name == "schedule.steps" and key != name:
-                continue  # it follows trainer.steps in a new run; here it stays as it was
-            if not any(name == k or name.startswith(f"{k}.") for k in MAY_CHANGE):
-                raise OptionError(
-                    f"{name}={asked}: run {run.id} began with {before}, and changing it would "
-                    "change its past; leave it out, or start a new run without resume"
-                )
-            OmegaConf.update(merged, name, asked, force_add=True)
-    values: dict[str, Any] = OmegaConf.to_container(merged)  # type: ignore[assignment]
-    if any(override.split("=", 1)[0] == "tracking" for override in overrides):
-        values["tracking"] = composed["tracking"]  # another option has other keys
-    values = _moved(values, stored["paths"]["data_dir"], values["paths"]["data_dir"])
+    values = _with_asked(stored, composed, overrides)
+    _check_past(run, stored, values)
+    values = _moved(values, stored["paths"]["data_dir"], composed["paths"]["data_dir"])
     done = int(run.info.get("progress", {}).get("step", 0))
     if values["trainer"]["steps"] < done:
         raise OptionError(
@@ -77,17 +57,119 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
         )
     if run.alive:
         raise OptionError(f"resume={run.id}: it is running now (process {run.info['pid']})")
+    _check_code(run, values)
     return values
 
 
-def _moved(config: dict[str, Any], before: str, now: str) -> dict[str, Any]:
-    """The configuration with every folder below `before` in the folder `now`."""
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
+
+
+def _with_asked(
+    stored: dict[str, Any], composed: dict[str, Any], overrides: list[str]
+) -> dict[str, Any]:
+    """The stored configuration with what was typed."""
+    values = copy.deepcopy(stored)
+    before, asked = flatten(stored), flatten(composed)
+    for key in map(_key, overrides):
+        if key == "tracking":
+            values[key] = composed[key]  # another option has other keys
+            continue
+        for name in sorted(asked.keys() | before.keys()):
+            if name != key and not name.startswith(f"{key}.") and key != "experiment":
+                continue
+            if name == "schedule.steps" and key != name:
+                continue  # it follows trainer.steps in a new run; here it stays as it was
+            if is_folder(name) and asked.get(name) is None and key != name:
+                continue  # data=folder says nothing of data.val_dir
+            if asked.get(name) != before.get(name):
+                _set(values, name, asked.get(name))
+        if key in SEVERAL and isinstance(values.get(key), dict):  # in the order that was typed
+            order = dict.fromkeys(composed.get(key) or ()) | dict.fromkeys(values[key])
+            values[key] = {name: values[key][name] for name in order}
+    return values
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split(".")
+    for key in path:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
+def _check_past(run: RunFolder, stored: dict[str, Any], values: dict[str, Any]) -> None:
+    """Raises OptionError: Something is to be other than it was, and may not be."""
+    before, asked = deciding(stored), deciding(values)
+    for name in sorted(asked, key=_name_first):
+        if name in MAY_CHANGE or asked[name] == before.get(name):
+            continue
+        raise OptionError(
+            f"{name}={asked[name]}: run {run.id} began with {before.get(name)}, and changing it "
+            "would change its past; leave it out, or start a new run without resume"
+        )
+
+
+def _check_code(run: RunFolder, values: dict[str, Any]) -> None:
+    """Raises OptionError: The code that trains is no longer what it was when the run began."""
+    if not checkpoint.exist(run.checkpoints):
+        return  # it begins anew
+    again = f"a new run can start from its weights: python -m srexp train init_from={run.id}"
+    version = run.info.get("results_version", 1)
+    if version != RESULTS_VERSION:
+        age = "an older" if version < RESULTS_VERSION else "a newer"
+        raise OptionError(
+            f"resume={run.id}: was begun by {age} srexp, which would go on to other weights "
+            f"(results version {version}, here {RESULTS_VERSION}); {again}"
+        )
+    before, now = run.info.get("sources", {}), sources(values)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise OptionError(
+                f"resume={run.id}: the code of {key}={_name_of(values, key)} was changed since it "
+                f"began, and would go on to other weights; {again}"
+            )
+
+
+def _name_of(values: dict[str, Any], key: str) -> Any:
+    """Of the option that stands there: `model` -> `espcn`."""
+    node = values
+    for part in key.split("."):
+        node = node[part]
+    return node["name"]
+
+
+def check_folders(run: RunFolder, values: dict[str, Any]) -> None:
+    """Raises OptionError: A folder of images of a run to go on with is gone; how to name it now."""
+    for key, folders in flatten(values).items():
+        if not is_folder(key) or key.startswith("paths."):
+            continue
+        for folder in folders if isinstance(folders, list) else [folders]:
+            if folder and not Path(folder).expanduser().exists():
+                several = isinstance(folders, list) and len(folders) > 1
+                now = shlex.quote(f"{key}={'[DIR,DIR]' if several else 'DIR'}")
+                raise OptionError(
+                    f"{key}={folder}: no such folder. If the images lie elsewhere now: python -m "
+                    f"srexp train resume={run.id} {now}"
+                )
+
+
+def _moved(values: dict[str, Any], before: str, now: str) -> dict[str, Any]:
+    """With the folders that were below the data folder `before` in that of today.
+
+    Where `paths.data_dir` was not typed, a folder that is still where it was stays there.
+    """
+    typed = values["paths"]["data_dir"] != before
 
     def move(folder: str) -> str:
-        inside = folder == before or folder.startswith(f"{before}/")
-        return now + folder[len(before) :] if inside else folder
+        if folder != before and not folder.startswith(f"{before}/"):
+            return folder
+        moved = now + folder[len(before) :]
+        return moved if typed or (Path(moved).exists() and not Path(folder).exists()) else folder
 
-    return with_folders(config, move)
+    images = {key: value for key, value in values.items() if key != "paths"}
+    moved = with_folders(images, move)
+    data_dir = now if typed or moved != images else before
+    return {**moved, "paths": {**values["paths"], "data_dir": data_dir}}
 
 
 def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any]]:

@@ -14,16 +14,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from srexp.config.compose import SEVERAL
-from srexp.config.effect import has_effect, is_folder
+from srexp.config.catalogue import SEVERAL
+from srexp.config.effect import is_folder
 from srexp.config.registry import implementation
 from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
 from srexp.metrics.base import Metric
 from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
-from srexp.options import OptionError, Options, additions, flatten
-from srexp.protocol import Protocol, digest
+from srexp.options import OptionError, Options, additions
+from srexp.protocol import Protocol
 from srexp.tracking.options import absolute_uri
 from srexp.training.experiment import Experiment, Paths, check_seed
 
@@ -305,52 +305,4 @@ def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     tracking = values.get("tracking")
     if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
         values["tracking"] = {**tracking, "uri": absolute_uri(tracking["uri"])}
-    return values
-
-
-def config_digest(config: dict[str, Any]) -> str:
-    """Equal for configurations that give the same result from the same images.
-
-    Without the keys that have no effect (`has_effect`).
-    """
-    return digest(
-        {
-            key: value
-            for key, value in flatten(_without_additions(config)).items()
-            if has_effect(key)
-        },
-        digits=16,
-    )
-
-
-def with_additions(config: dict[str, Any]) -> dict[str, Any]:
-    """An older run's configuration with what was added since, at the old behaviour."""
-    return _each_option(config, lambda node, cls: {**additions(cls), **node})
-
-
-def _without_additions(config: dict[str, Any]) -> dict[str, Any]:
-    """Without what was added later and stands at the old behaviour."""
-
-    def older(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
-        added = additions(cls)
-        return {k: v for k, v in node.items() if k not in added or v != added[k]}
-
-    return _each_option(config, older)
-
-
-def _each_option(
-    config: dict[str, Any], change: Callable[[dict[str, Any], type[Any]], dict[str, Any]]
-) -> dict[str, Any]:
-    """A training's configuration with `change(node, class)` applied to it and all its options."""
-
-    def option(group: str, node: Any) -> Any:
-        return change(node, implementation(group, node.get("name")))
-
-    values = change(config, Experiment)
-    for group in _SINGLE:
-        if isinstance(values.get(group), dict):
-            values[group] = option(group, values[group])
-    for group in SEVERAL:
-        if isinstance(values.get(group), dict):
-            values[group] = {name: option(group, node) for name, node in values[group].items()}
     return values

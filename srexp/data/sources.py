@@ -75,6 +75,11 @@ class Data(Options, group="data"):
     prepare: str = choice(*PREPARATIONS)
     prepare_size: int = bounded(16, 8192)
 
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without `prepare_size` where nothing is resized or cropped."""
+        return {**values, "prepare_size": None} if values.get("prepare") == "native" else values
+
     def load(self) -> tuple[ImageSet, ImageSet]:
         """Training and validation images, prepared.
 
@@ -147,6 +152,12 @@ class Folder(Data, name="folder"):
                 "train_dir",
             )
 
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without `expected_images`, a check, and without the split where there is none."""
+        split = {} if values.get("val_dir") is None else {"val_fraction": None, "split_seed": None}
+        return super().usual({**values, "expected_images": None, **split})
+
     def _read(self) -> tuple[ImageSet, ImageSet]:
         folders = [Path(folder).expanduser() for folder in self.train_dir]
         try:
@@ -158,7 +169,8 @@ class Folder(Data, name="folder"):
                 return images, read_folders("val", [Path(self.val_dir).expanduser()])
             except DataError as error:
                 raise DataError(f"data.val_dir: {error}", "val_dir") from None
-        names = sorted(images.images)
+        # By content, so that the same pictures are split alike whatever their names.
+        names = sorted(images.images, key=images.pixel_digests.__getitem__)
         if len(names) < 2:
             raise DataError(
                 "data.train_dir: one picture cannot be split into training and validation; "
@@ -293,6 +305,11 @@ class FolderBenchmark(OwnBenchmark, name="folder"):
             title: replace(self, dir=folder, title=title)
             for title, folder in zip(titles, folders, strict=True)
         }
+
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without the checks."""
+        return {**values, "expected_images": None, "expected_digest": None}
 
     def load(self, name: str) -> ImageSet:
         assert self.dir is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class Downscale(Degradation, name="downscale"):
                 "antialias=false: engine=pillow always antialiases; use engine=matlab", "antialias"
             )
 
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Antialiased where there is nothing to stretch."""
+        return {**values, "antialias": True} if values["interpolation"] == "nearest" else values
+
     def __call__(self, hr: np.ndarray, *, seed: int, eight_bit: bool = False) -> np.ndarray:
         size = (hr.shape[0] // self.scale, hr.shape[1] // self.scale)
         return resize(
@@ -50,5 +56,5 @@ class Downscale(Degradation, name="downscale"):
 
     @property
     def label(self) -> str:
-        plain = "" if self.antialias else " without antialiasing"
+        plain = "" if self.usual(vars(self))["antialias"] else " without antialiasing"
         return f"x{self.scale} {self.engine} {self.interpolation}{plain}"

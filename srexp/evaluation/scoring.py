@@ -133,7 +133,8 @@ class Task:
         degradation: Any = options_digest(self.degradation)
         if self.images.lr is not None:  # nothing of it is used but what bicubic needs
             degradation = ["LR as given", self.degradation.scale, self.degradation.engine]
-        parts = [self.images.digest, degradation, options_digest(self.protocol)]
+        protocol = self.protocol.at_scale(self.degradation.scale)
+        parts = [self.images.digest, degradation, options_digest(protocol)]
         # A seed changes nothing where nothing is random; it must not split equal numbers then.
         return digest([*parts, self.seed] if self.degradation.random else parts)
 
@@ -244,7 +245,8 @@ class Report:
     def mean(self, quantity: Callable[[ImageResult], float]) -> float:
         """Mean over the counted images; NaN where there are none."""
         values = [quantity(row) for row in self.counted]
-        return float(np.mean(values)) if values else math.nan
+        # The exact sum, so that the order of the images has no part in it.
+        return math.fsum(values) / len(values) if values else math.nan
 
     def further(self, name: str) -> tuple[float, float]:
         """Means of a further metric, and of bicubic's; NaN if an image has none."""

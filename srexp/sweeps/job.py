@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from srexp.tracking.record import RunFolder
+from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
     from srexp.training.materials import Materials
+
+
+# What is noted of a job whose result was there.
+ALREADY = "was finished already"
 
 
 class RunningElsewhere(Exception):
@@ -28,6 +33,28 @@ def _go_on() -> str | None:
     return None
 
 
+def complete(run: RunFolder, max_minutes: float | None) -> bool:
+    """Whether nothing is left to do for who asks for this training under this limit.
+
+    A run that its time ended is complete for the same limit alone, one that was trained to the end
+    for every limit within which it was.
+    """
+    if run.info["status"] != "FINISHED":
+        return False
+    if run.info.get("ended") == "max_minutes":
+        return max_minutes is not None and _limit(run) == max_minutes
+    seconds = run.info.get("progress", {}).get("seconds", math.inf)
+    return max_minutes is None or _limit(run) == max_minutes or seconds <= 60 * max_minutes
+
+
+def _limit(run: RunFolder) -> float | None:
+    try:
+        limit: float | None = run.config["trainer"]["max_minutes"]
+    except (RunError, KeyError, TypeError):
+        return None
+    return limit
+
+
 @dataclass(frozen=True)
 class Job:
     """A job of a sweep, as the process that runs it sees it.
@@ -36,7 +63,8 @@ class Job:
         name: What was swept: `depth=3 act=relu`.
         sweep: Name of the sweep's folder.
         parent_run_id: Of the sweep's MLflow run, or None.
-        tell: Told a kind of news and its value: `run` (its id), `elsewhere` (the id of a run that
+        tell: Told a kind of news and its value: `run` (its id), `taken` (the id of a run whose
+            result it takes), `elsewhere` (the id of a run that
             another process trains), `note` (what became of an earlier run), `step` (steps done,
             steps in all), `evaluated` (step, mean validation PSNR in dB).
         asked_to_stop: Why training should stop (`stopped`, `pruned`), or None.
@@ -50,10 +78,39 @@ class Job:
     asked_to_stop: Callable[[], str | None] = _go_on
     materials: Materials | None = None
 
+    def whole(self, same: Sequence[RunFolder], max_minutes: float | None) -> RunFolder | None:
+        """Of the runs that are this training, the newest that is all this job would come to.
+
+        Args:
+            same: Those of its identity, the oldest first.
+            max_minutes: After what time the job would end; None for no limit.
+        """
+        found = [run for run in same if complete(run, max_minutes)]
+        return found[-1] if found else None
+
+    def unfinished(self, same: Sequence[RunFolder], max_minutes: float | None) -> RunFolder | None:
+        """Of the runs that are this training, the newest to go on with.
+
+        Under the job's own limit it has none that is finished. Without a limit it also goes on with
+        one that its time ended; not with one of the same sweep, which is another job's result.
+        """
+        found = [
+            run
+            for run in same
+            if (run.info["status"] != "FINISHED" and _limit(run) == max_minutes)
+            or (
+                max_minutes is None
+                and (run.info["status"] != "FINISHED" or run.info.get("ended") == "max_minutes")
+                and run.info.get("sweep") != self.sweep
+            )
+        ]
+        return found[-1] if found else None
+
     def already_finished(self, run: RunFolder) -> float | None:
         """Take the result of a run that was finished before."""
-        self.tell("note", "was finished already")
-        self.tell("run", run.id)
+        other = run.info.get("title") if run.info.get("sweep") == self.sweep else None
+        self.tell("note", ALREADY if other in (None, self.name) else f"is the same as {other}")
+        self.tell("taken", run.id)
         gain: float | None = run.info["result"]["gain"]
         return gain
 

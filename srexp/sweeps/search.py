@@ -126,6 +126,7 @@ class Search:
         folder: Path,
         *,
         fixed: Sequence[str] = (),
+        configuration: str = "",
     ) -> None:
         """Open the study, or begin it.
 
@@ -134,6 +135,7 @@ class Search:
             space: What to search.
             folder: Holds the study, unless `options.storage` names another place.
             fixed: What all trials share; a study goes on with these alone.
+            configuration: Stands for what files say of all trials; likewise.
 
         Raises:
             OptionError: The storage cannot be used, or holds another search under this name.
@@ -152,7 +154,7 @@ class Search:
                 pruner=_pruner(options),
                 load_if_exists=True,
             )
-            self._same_search(fixed)
+            self._same_search(fixed, configuration)
         except OptionError:
             raise
         except Exception as error:  # of a file, a database, its driver, or Optuna
@@ -264,18 +266,20 @@ class Search:
             for trial in trials
         )
 
-    def _same_search(self, fixed: Sequence[str]) -> None:
+    def _same_search(self, fixed: Sequence[str], configuration: str) -> None:
         now = {
             "space": {name: distribution_to_json(self.space[name]) for name in sorted(self.space)},
             "fixed": sorted(fixed),
+            "configuration": configuration,
         }
         before = self.study.user_attrs.get("search")
         if before is None:
             self.study.set_user_attr("search", now)
-        elif before != now:
+        elif before != {key: now.get(key) for key in before}:  # an older one notes less
             raise OptionError(
                 f"hydra.sweeper.study_name={self.study.study_name}: its storage holds a search of "
-                "that name over other values or with other overrides; choose another name"
+                "that name over other values, or with other overrides, files or code; choose "
+                "another name"
             )
 
 

@@ -328,12 +328,9 @@ def claims(output_dir: Path) -> Lock:
     return Lock(output_dir / ".claims.lock")
 
 
-def run_of_identity(output_dir: Path, identity: str) -> RunFolder | None:
-    """The run that a job is, if there is one: a finished one rather than another."""
-    same = [run for run in runs(output_dir) if run.info.get("identity") == identity]
-    finished = [run for run in same if run.info["status"] == "FINISHED"]
-    found = finished or same
-    return found[-1] if found else None
+def runs_of_identity(output_dir: Path, identity: str) -> list[RunFolder]:
+    """The runs that are the same training, the oldest first."""
+    return [run for run in runs(output_dir) if run.info.get("identity") == identity]
 
 
 def find_runs(wanted: Sequence[str], output_dir: Path) -> list[RunFolder]:

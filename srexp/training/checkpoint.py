@@ -118,6 +118,11 @@ def best_path(folder: Path) -> Path:
     return folder / "best.npz"
 
 
+def aside_path(folder: Path) -> Path:
+    """The file of the best checkpoint that is gone on from, where another is scored (see loop)."""
+    return folder / "best-before.npz"
+
+
 def newest(folder: Path) -> list[Path]:
     """The files of the newest checkpoints, the newest first."""
     steps = [path for path in folder.glob("step-*.npz") if path.stem[5:].isdigit()]
@@ -166,6 +171,11 @@ def load_newest(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], li
 def keep_as_best(path: Path) -> None:
     """Make a checkpoint the best one as well: a copy, so that no damage hits both."""
     write_atomically(best_path(path.parent), path.read_bytes())
+
+
+def set_best_aside(folder: Path) -> None:
+    """Keep the best checkpoint where the next `keep_as_best` leaves it alone."""
+    write_atomically(aside_path(folder), best_path(folder).read_bytes())
 
 
 def remove_old(folder: Path, keep: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -120,6 +120,7 @@ def load_newest(folder: Path, learner: Learner) -> tuple[Progress, list[str]]:
     remarks = [f"{fault}; an older checkpoint is used" for fault in faults]
     if learner.strategy.chief:
         remarks += _mend_best(folder, progress)
+        checkpoint.aside_path(folder).unlink(missing_ok=True)  # it is the best again
         # Otherwise a damaged one would in time take the place of a sound one.
         checkpoint.remove_beyond(folder, progress.step)
     return progress, remarks
@@ -143,7 +144,7 @@ def _mend_best(folder: Path, progress: Progress) -> list[str]:
         return []
     if isinstance(found, str):
         fault = found
-    for same in checkpoint.newest(folder):
+    for same in (*checkpoint.newest(folder), checkpoint.aside_path(folder)):
         if _step_of(same) == step:
             damaged = isinstance(found, str) and path.exists()  # and not merely a crash before it
             checkpoint.keep_as_best(same)
@@ -191,28 +192,35 @@ def train(
         Diverged: The loss or a weight is not finite. The checkpoints of before stand.
         OSError: A checkpoint could not be written. The ones before it stand.
     """
+    if options.patience is not None and progress.stale >= options.patience:
+        return Outcome("patience", progress, 0.0, 0.0)  # it was stopped just as it was to end
     began, seconds_before = time.perf_counter(), progress.seconds
     train_seconds = wait_seconds = 0.0
     reason = "done"
     learner.synchronise(progress.step)
 
-    def keep(evaluated: bool) -> None:
+    def keep(evaluated: bool, due: bool) -> None:
         if not learner.finite():
             raise Diverged(f"a weight became NaN or infinite before step {progress.step}")
         if not learner.strategy.chief:
             return
         progress.seconds = seconds_before + time.perf_counter() - began
         improved = False
+        # Of an evaluation that is not due a longer training knows nothing: it has a part in what
+        # this one is scored with, and none in what is gone on from.
+        counted = progress if due else replace(progress)
         if evaluated:
             with learner.scored_weights():
-                improved = _count(progress, watcher.evaluate(progress.step), options.min_delta)
+                improved = _count(counted, watcher.evaluate(progress.step), options.min_delta)
         watcher.saving()
         path = checkpoint.step_path(folder, progress.step)
         save(path, learner, progress, identity)
+        if improved and not due and progress.best_step >= 0:
+            checkpoint.set_best_aside(folder)
         if improved:
             checkpoint.keep_as_best(path)
         checkpoint.remove_old(folder, options.keep_checkpoints)
-        watcher.saved(progress)
+        watcher.saved(counted)
 
     while progress.step < options.steps:
         first = progress.step
@@ -253,15 +261,15 @@ def train(
             progress.losses = []
         if progress.step == options.steps:
             reason = "done"  # whoever asked to stop, or the clock, came too late
-        due = progress.step == end and progress.step % options.eval_every == 0
+        due = progress.step % options.eval_every == 0
         if progress.step == options.steps or reason == "max_minutes" or due:
-            keep(evaluated=True)
+            keep(evaluated=True, due=due)
             hopeless = options.patience is not None and progress.stale >= options.patience
             if options.patience is not None and reason == "done" and progress.step < options.steps:
                 # Only the chief has scored anything.
                 reason = learner.strategy.agreed("patience" if hopeless else "done", now=True)
         elif reason != "done":
-            keep(evaluated=False)
+            keep(evaluated=False, due=False)
         if reason != "done":
             break
     return Outcome(reason, progress, train_seconds, wait_seconds)

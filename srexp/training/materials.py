@@ -14,7 +14,8 @@ from srexp.training.experiment import Experiment
 from srexp.training.memory import keep_freed_memory
 
 # Raised when the same configuration and images come to give other results.
-RESULTS_VERSION = 1
+# 2: training images stand in the order of their content, whatever their names.
+RESULTS_VERSION = 2
 
 
 @dataclass
@@ -53,7 +54,9 @@ class Materials:
             config_digest: Of the configuration.
         """
         benchmarks = [task.images.digest for task in self.benchmarks]
-        return digest([config_digest, self.digest, benchmarks, RESULTS_VERSION], digits=16)
+        # The last one decides the run's result.
+        scored = [sorted(benchmarks), benchmarks[-1:]]
+        return digest([config_digest, self.digest, scored, RESULTS_VERSION], digits=16)
 
 
 def gather(experiment: Experiment) -> Materials:
@@ -107,8 +110,10 @@ def _pairs(experiment: Experiment, train: ImageSet) -> list[TrainingPair]:
         hr, lr = (to_network_channels(image, experiment.channels) for image in (hr, lr))
         return TrainingPair.of(name, upscaler.prepare(lr), hr)
 
+    # By content: the same pictures are the same training, whatever their names and folders.
+    names = sorted(train.images, key=train.pixel_digests.__getitem__)
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(make, range(len(train.images)), train.images))
+        return list(pool.map(make, range(len(names)), names))
 
 
 def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:

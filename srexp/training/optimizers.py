@@ -54,6 +54,11 @@ class SGD(Optimizer, name="sgd"):
     momentum: float = bounded(0, 1)
     nesterov: bool
 
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without `nesterov` where there is no momentum."""
+        return values if values.get("momentum") else {**values, "nesterov": False}
+
     def _make(self, common: dict[str, Any]) -> keras.optimizers.Optimizer:
         import keras
 

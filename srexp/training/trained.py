@@ -66,7 +66,5 @@ def load_upscaler(
         experiment.model, experiment.degradation, experiment.channels, forward(network)
     )
     chosen = "best on val" if which == "best" else "last"
-    # A checkpoint of the best weights was made at its best step.
-    step = progress.best_step if which == "best" else progress.step
     kind = "EMA" if learner.uses_ema else "raw"
-    return upscaler, f"{chosen} (step {step}), {kind}", measured
+    return upscaler, f"{chosen} (step {progress.step}), {kind}", measured

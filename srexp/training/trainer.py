@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from srexp.options import OptionError, Options, bounded, choice
 
@@ -68,3 +69,8 @@ class Trainer(Options, group="trainer", name="trainer"):
                 f"strategy={self.strategy} does; leave one of the two out",
                 "jit_compile",
             )
+
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without `min_delta` where nothing is stopped."""
+        return {**values, "min_delta": 0.0} if values.get("patience") is None else values

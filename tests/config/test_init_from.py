@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from srexp.config.identity import config_digest
 from srexp.config.resume import initial_run
-from srexp.config.settings import config_digest
 from srexp.options import OptionError
 from srexp.tracking.record import RunError, RunFolder
 from srexp.training import checkpoint

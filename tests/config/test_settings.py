@@ -8,17 +8,14 @@ from typing import Any
 
 import pytest
 
-from srexp.config.registry import implementations
 from srexp.config.settings import (
     absolute_paths,
     build_option,
-    config_digest,
     evaluate_settings,
     experiment_of,
-    flatten,
 )
 from srexp.models.deconv import Deconv
-from srexp.options import OptionError
+from srexp.options import OptionError, flatten
 
 Changed = Callable[..., dict[str, Any]]
 NEW = "a key that does not exist yet"
@@ -291,56 +288,3 @@ def test_folders_are_kept_absolute_to_be_found_again_from_elsewhere(
 def test_flatten() -> None:
     nested = {"a": {"b": {"c": 1}, "d": [1, {"e": 2}]}, "f": None, "g": {}}
     assert flatten(nested) == {"a.b.c": 1, "a.d": [1, {"e": 2}], "f": None, "g": {}}
-
-
-# The digest of a configuration.
-
-WITHOUT_EFFECT = {
-    "paths.output_dir": "elsewhere", "tracking.uri": "http://h:1", "tracking.experiment": "e2",
-    "tracking.timeout_seconds": 3, "tracking": {"name": "none"}, "resume": "latest",
-    "trainer.max_minutes": 5.0, "trainer.dry_run": True, "trainer.sample_grids": 0,
-    "trainer.strategy": "mirrored", "trainer.keep_checkpoints": 7,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("key", sorted(WITHOUT_EFFECT))
-def test_what_cannot_change_the_result_is_not_in_the_digest(changed: Changed, key: str) -> None:
-    before = config_digest(changed("train", {}))
-    assert config_digest(changed("train", {key: WITHOUT_EFFECT[key]})) == before
-
-
-def test_everything_else_is_in_the_digest(changed: Changed) -> None:
-    """Each key of the default configuration in turn, so a new one is looked at too."""
-    default = changed("train", {})
-    before, digests = config_digest(default), set()
-    for key, value in flatten(default).items():
-        if any(key == k or key.startswith(f"{k}.") for k in ("paths", "tracking")):
-            continue
-        if key in WITHOUT_EFFECT or key == "experiment":
-            continue
-        if key.endswith(".name"):  # of another option, where the group has any
-            names = [n for n in implementations(key.split(".")[0]) if n != value]
-            if not names:
-                continue
-            other = config_digest(changed("train", {key: names[0]}))
-        else:
-            other = config_digest(changed("train", {key: [value, "changed"]}))
-        assert other != before, key
-        digests.add(other)
-    assert len(digests) > 40
-    assert len(before) == 16
-
-
-def test_the_order_of_keys_is_not_in_the_digest(changed: Changed) -> None:
-    values = changed("train", {})
-    turned = {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in values.items()}
-    assert config_digest(dict(reversed(turned.items()))) == config_digest(values)
-
-
-def test_where_the_data_lies_is_not_in_the_digest(composed: Changed) -> None:
-    """The images' own digest is in it; the folder that holds them can be moved."""
-    here, there = (
-        composed("train", "data=t91", "benchmark=set5", f"paths.data_dir=/{place}")
-        for place in ("here", "there")
-    )
-    assert config_digest(here) == config_digest(there)

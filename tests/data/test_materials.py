@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,9 +12,24 @@ from PIL import Image
 from srexp.config.compose import compose
 from srexp.config.settings import experiment_of
 from srexp.data.sets import DataError
+from srexp.data.sources import FolderBenchmark
+from srexp.degradations.downscale import Downscale
 from srexp.images.quantize import round_8bit, unpack
 from srexp.images.resize import resize_matlab
 from srexp.training.materials import gather
+
+
+@dataclass(kw_only=True)
+class Noisy(Downscale):
+    random: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, degradation):
+        return cls(**asdict(degradation))
+
+    def __call__(self, hr, *, seed, eight_bit=False):
+        lr = super().__call__(hr, seed=seed, eight_bit=eight_bit)
+        return (lr + np.random.default_rng(seed).normal(0, 0.1, lr.shape)).astype(np.float32)
 
 
 def _levels(height, width, seed):
@@ -22,6 +40,11 @@ def _save(folder, **pictures):
     folder.mkdir(exist_ok=True)
     for name, levels in pictures.items():
         Image.fromarray(levels).save(folder / f"{name}.png")
+
+
+def _pair(materials, name):
+    (found,) = [pair for pair in materials.sampler.pairs if pair.name == name]
+    return found
 
 
 @pytest.fixture
@@ -74,7 +97,7 @@ def test_every_set_is_scored_under_every_protocol(experiment):
 
 def test_an_rgb_network_is_trained_on_eight_bit_pictures(experiment):
     materials = gather(experiment("model=deconv"))
-    (pair, _) = materials.sampler.pairs
+    pair = _pair(materials, "a")
     hr = materials.train.images["a"]
     np.testing.assert_array_equal(unpack(pair.hr), hr)
     lr = np.clip(np.floor(resize_matlab(hr, (12, 12)) * 255.0 + 0.5), 0, 255) / 255
@@ -83,8 +106,7 @@ def test_an_rgb_network_is_trained_on_eight_bit_pictures(experiment):
 
 def test_a_y_network_is_trained_on_the_papers_luma(experiment):
     materials = gather(experiment("protocol=y_paper", "color=y", "model=srcnn"))
-    pair = materials.sampler.pairs[1]
-    assert pair.name == "b"
+    pair = _pair(materials, "b")
     exact = np.rint(materials.train.images["b"] * 255).astype(int) @ [65481, 128553, 24966]
     luma = (16 + (exact + 127500) // 255000)[..., None] / 255
     np.testing.assert_allclose(unpack(pair.hr), luma, atol=1e-6)
@@ -97,7 +119,7 @@ def test_a_y_network_sees_the_luma_of_eight_bit_pictures(experiment):
     weights = np.array([65.481, 128.553, 24.966])
     hr = materials.train.images["a"]
     lr = np.clip(np.floor(resize_matlab(hr, (12, 12)) * 255.0 + 0.5), 0, 255) / 255
-    pair = materials.sampler.pairs[0]
+    pair = _pair(materials, "a")
     np.testing.assert_allclose(unpack(pair.hr)[..., 0], (16 + hr @ weights) / 255, atol=1e-6)
     y = ((16 + lr @ weights) / 255)[..., None]
     np.testing.assert_allclose(unpack(pair.inputs), resize_matlab(y, (24, 24)), atol=1e-6)
@@ -116,7 +138,7 @@ def test_what_is_trained_on_is_what_is_scored_on(experiment, tmp_path):
     _save(tmp_path / "bench", t=_levels(24, 24, 0))
     for protocol, color in (("y_paper", "y"), ("rgb", "rgb")):
         materials = gather(experiment(f"protocol={protocol}", f"color={color}", "model=srcnn"))
-        pair, case = materials.sampler.pairs[0], materials.benchmarks[0].cases[0]
+        pair, case = _pair(materials, "a"), materials.benchmarks[0].cases[0]
         np.testing.assert_array_equal(unpack(pair.hr), unpack(case.hr))
         np.testing.assert_array_equal(round_8bit(unpack(pair.inputs)), unpack(case.bicubic))
 
@@ -126,7 +148,7 @@ def test_images_smaller_than_a_patch_are_skipped_by_name(experiment, tmp_path):
           fits=_levels(16, 16, 6))  # fmt: skip
     materials = gather(experiment())
     assert list(materials.train.images) == ["a", "b", "fits"]
-    assert [pair.name for pair in materials.sampler.pairs] == ["a", "b", "fits"]
+    assert sorted(pair.name for pair in materials.sampler.pairs) == ["a", "b", "fits"]
     (remark,) = materials.remarks
     assert remark == (
         "2 training images are smaller than a patch of 16 pixels and were skipped: flat, narrow"
@@ -186,3 +208,65 @@ def test_remarks_on_files_are_handed_on(experiment, tmp_path):
             "old.gif: kinds that are not read (1 gif)",
         )
     ]
+
+
+def test_names_order_and_folders_of_the_same_pictures_change_nothing(experiment, tmp_path):
+    """Their content decides: pairs, split, a seed for each, the identity."""
+    pictures = [_levels(24, 24 + i, i) for i in range(6)]
+    _save(tmp_path / "one", **{f"p{i}": image for i, image in enumerate(pictures)})
+    _save(tmp_path / "two", **{f"p{i}": image for i, image in enumerate(reversed(pictures))})
+    _save(tmp_path / "three", x=pictures[4], y=pictures[0])
+    _save(tmp_path / "four", x=pictures[1], y=pictures[5], z=pictures[2], a=pictures[3])
+
+    def made(*folders):
+        given = ",".join(str(tmp_path / folder) for folder in folders)
+        options = experiment(f"data.train_dir=[{given}]", "data.val_dir=null")
+        materials = gather(replace(options, degradation=Noisy.of(options.degradation)))
+        batch = materials.sampler.batch(3)
+        chosen = sorted(materials.validation[0].images.pixel_digests.values())
+        return batch, chosen, materials.identity("c")
+
+    first = made("one")
+    for folders in (["two"], ["three", "four"], ["four", "three"]):
+        (inputs, hr), chosen, identity = made(*folders)
+        np.testing.assert_array_equal(inputs, first[0][0])
+        np.testing.assert_array_equal(hr, first[0][1])
+        assert (chosen, identity) == first[1:]
+
+
+def test_each_training_image_has_a_seed_of_its_own(experiment, tmp_path):
+    """Two copies of a picture get other noise; one seed for all would be one noise for all."""
+    _save(tmp_path / "train", a=_levels(24, 24, 0), b=_levels(24, 24, 0))
+    options = experiment("model=srcnn")
+    pairs = gather(replace(options, degradation=Noisy.of(options.degradation))).sampler.pairs
+    assert len(pairs) == 2
+    np.testing.assert_array_equal(unpack(pairs[0].hr), unpack(pairs[1].hr))
+    assert np.abs(unpack(pairs[0].inputs) - unpack(pairs[1].inputs)).max() > 0.1
+
+
+def test_the_version_of_our_results_is_in_the_identity(experiment, monkeypatch):
+    from srexp.training import materials as module
+
+    materials = gather(experiment())
+    before = materials.identity("c")
+    assert materials.identity("c") == before != materials.identity("d")
+    monkeypatch.setattr(module, "RESULTS_VERSION", module.RESULTS_VERSION + 1)
+    assert materials.identity("c") != before
+
+
+def test_the_last_benchmark_decides_the_result_and_the_order_of_the_others_nothing(
+    experiment, tmp_path
+):
+    for i in range(3):
+        _save(tmp_path / f"b{i}", t=_levels(24, 24, 10 + i))
+
+    def identity(*order):
+        values = {
+            f"b{i}": FolderBenchmark(
+                dir=str(tmp_path / f"b{i}"), expected_images=None, expected_digest=None
+            )
+            for i in order
+        }
+        return gather(replace(experiment(), benchmark=values)).identity("c")
+
+    assert identity(0, 1, 2) == identity(1, 0, 2) != identity(0, 2, 1)

@@ -178,7 +178,8 @@ def test_digests_change_with_what_a_score_belongs_to():
             {"scale": 3}, {"interpolation": "bilinear"}, {"engine": "pillow"},
             {"antialias": False})),
         *(_task(protocol=replace(PAPER, **c)) for c in (
-            {"degrade": "rgb"}, {"lr_8bit": True}, {"compare": "rgb"}, {"border": 0})),
+            {"degrade": "rgb"}, {"degrade": "rgb", "compare": "rgb"}, {"lr_8bit": True},
+            {"luma": "full"}, {"rounding": "none"}, {"rounding": "truncate"}, {"border": 0})),
     ]  # fmt: skip
     assert len({task.digest for task in tasks}) == len(tasks)
 

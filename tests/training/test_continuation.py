@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from srexp.training.checkpoint import CheckpointError
 from srexp.training.materials import gather
 
 CONFIGURATIONS = {
-    "ema": ("trainer.ema=0.9",),
+    "ema": ("trainer.ema=0.9", "seed=5"),  # each evaluation is better than the one before
     "accumulate": ("optimizer.accumulate=3",),
+    "patience": ("trainer.patience=1", "trainer.min_delta=0.5", "trainer.steps=200", "seed=3"),
 }
 
 
@@ -33,11 +35,12 @@ def whole(
     tmp_path_factory: pytest.TempPathFactory, values: Callable[[str], dict[str, Any]]
 ) -> Callable[[str], dict[str, Any]]:
     """The state of a run that nothing cut off."""
-    states = {
-        name: state(finish(begin(tmp_path_factory.mktemp(name), values(name))))
-        for name in CONFIGURATIONS
-    }
-    return states.__getitem__
+    sessions = {name: begin(tmp_path_factory.mktemp(name), values(name)) for name in CONFIGURATIONS}
+    reasons = {name: session.train(lambda: None).reason for name, session in sessions.items()}
+    assert reasons == {"ema": "done", "accumulate": "done", "patience": "patience"}
+    for session in sessions.values():
+        session.run.release()
+    return {name: state(session.run) for name, session in sessions.items()}.__getitem__
 
 
 def test_what_is_compared_is_there(whole: Any) -> None:
@@ -64,6 +67,53 @@ def test_stopped_by_ctrl_c_in_the_middle_of_a_window(
     # A checkpoint of where it was stopped may be one of the newest.
     assert ended.pop("names")[0] == whole(kind)["names"][0]
     assert ended == {key: value for key, value in whole(kind).items() if key != "names"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"), [("ema", [5]), ("ema", [13, 24]), ("ema", [10, 27]), ("patience", [15, 17])]
+)
+def test_ended_by_its_time(
+    tmp_path: Path,
+    values: Any,
+    whole: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    steps: list[int],
+) -> None:
+    """A step a minute: each end is scored at once, and the run goes on as if there was none."""
+    session = begin(tmp_path, values(kind))
+    for step in steps:
+        monkeypatch.setattr(
+            loop, "time", SimpleNamespace(perf_counter=lambda s=session: 60.0 * s.progress.step)
+        )
+        minutes = step - session.progress.step - 0.5
+        session.experiment.trainer.max_minutes = minutes
+        outcome = session.train(lambda: None)
+        assert (outcome.reason, outcome.progress.step) == ("max_minutes", step)
+        (report,) = session.score()
+        assert f"step {checkpoint_step(session.run)}" in report.weights
+        assert report.gain.mean >= max(
+            value
+            for at, name, value in logged(session.run)
+            if name == "val_x2/rgb/psnr_gain" and (at == step or at % 10 == 0)
+        ), "scored with the best weights that there are"  # fmt: skip
+        session.run.release()
+        session, remarks = go_on(session.run.folder)
+        assert (session.progress.step, remarks) == (step, [])
+    monkeypatch.undo()
+    reason = session.train(lambda: None).reason
+    assert reason == ("patience" if kind == "patience" else "done")
+    ended = state(session.run)
+    extra = [step for step in steps if step % 10]
+    ended["logged"] = [
+        point for point in ended["logged"] if not (point[0] in extra and point[1].startswith("val"))
+    ]
+    assert ended.pop("names")[0] == whole(kind)["names"][0]
+    assert ended == {key: value for key, value in whole(kind).items() if key != "names"}
+
+
+def checkpoint_step(run: RunFolder) -> int:
+    return int(checkpoint.load(checkpoint.best_path(run.checkpoints))[1]["progress"]["step"])
 
 
 MOMENTS = [

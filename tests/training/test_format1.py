@@ -1,4 +1,6 @@
-"""A run as srexp 0.1 left it must be evaluated and continued forever.
+"""A run as srexp 0.1 left it must be evaluated forever, and its checkpoints can be continued.
+
+`srexp train resume=` refuses it, since today's training draws other patches (RESULTS_VERSION).
 
 `format1/run` was trained for 13 of 20 steps, evaluated at 5 and 10, and stopped.
 """
@@ -13,12 +15,14 @@ import pytest
 from tests_session import Silent, finish, logged
 
 from srexp.config.compose import compose
+from srexp.config.identity import with_additions
 from srexp.config.resume import resumed
-from srexp.config.settings import experiment_of
+from srexp.config.settings import experiment_of, with_folders
 from srexp.evaluation.scoring import evaluate
+from srexp.options import OptionError
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint
-from srexp.training.materials import gather
+from srexp.training.materials import RESULTS_VERSION, gather
 from srexp.training.session import Session
 from srexp.training.trained import load_upscaler
 
@@ -35,9 +39,21 @@ def run(tmp_path: Path) -> RunFolder:
 
 
 def settings(run: RunFolder) -> dict:
-    given = [f"paths.data_dir={run.folder.parents[1] / 'pictures'}",
-             f"paths.output_dir={run.folder.parent}"]  # fmt: skip
-    return resumed(run, compose(overrides=given), given)
+    values = with_additions(run.config)
+    before, now = values["paths"]["data_dir"], str(run.folder.parents[1] / "pictures")
+    moved = with_folders(values, lambda folder: folder.replace(before, now))
+    return {**moved, "paths": {"data_dir": now, "output_dir": str(run.folder.parent)}}
+
+
+def test_going_on_is_refused_with_what_to_do(run: RunFolder) -> None:
+    message = (
+        r"^resume=\S+: was begun by an older srexp, which would go on to other weights \(results "
+        rf"version 1, here {RESULTS_VERSION}\); .*: python -m srexp train init_from={run.id}$"
+    )
+    with pytest.raises(OptionError, match=message):
+        resumed(run, compose(), [])
+    shutil.rmtree(run.checkpoints)  # then it begins anew
+    assert resumed(run, compose(), [])["trainer"]["steps"] == 20
 
 
 def test_it_is_of_format_1(run: RunFolder) -> None:

@@ -82,8 +82,11 @@ class Counting:
 class Watching:
     """Keeps what it is told."""
 
-    def __init__(self, learner: Counting, scores: Callable[[int], float], folder: Path) -> None:
+    def __init__(
+        self, learner: Counting, scores: Callable[[int], float], folder: Path, eval_every: int
+    ) -> None:
         self.learner, self.scores, self.folder = learner, scores, folder
+        self.eval_every = eval_every
         self.steps: list[int] = []
         self.windows: list[Window] = []
         self.evaluated: list[int] = []
@@ -106,7 +109,12 @@ class Watching:
 
     def saved(self, progress: Progress) -> None:
         path = checkpoint.step_path(self.folder, progress.step)
-        assert checkpoint.load(path)[1]["progress"] == vars(progress)
+        kept = checkpoint.load(path)[1]["progress"]
+        assert kept["step"] == progress.step
+        if self.evaluated[-1:] != [progress.step] or progress.step % self.eval_every == 0:
+            assert kept == vars(progress)
+        else:  # of an evaluation that was not due what is gone on from knows nothing
+            assert kept["best_step"] < progress.step
         assert self.saves.pop() == -1, "first flushed, then saved"
         self.saves.append(progress.step)
 
@@ -132,7 +140,7 @@ def go(
     progress = progress or Progress()
     learner = learner or Counting(progress.step)
     learner.clock = clock
-    watcher = Watching(learner, scores, folder)
+    watcher = Watching(learner, scores, folder, trainer.eval_every)
     outcome = loop.train(
         learner,  # type: ignore[arg-type]
         numbered(progress.step, clock),
@@ -350,6 +358,43 @@ def test_max_minutes_stops_after_that_time_and_evaluates(
     assert outcome.reason == ("done" if last == 30 else "max_minutes")
     assert watcher.evaluated[-1] == last
     assert weights(tmp_path, "last") == weights(tmp_path, "best") == last
+
+
+@pytest.mark.parametrize(("extra", "best"), [(29.0, 10), (35.0, 13)])
+def test_an_evaluation_that_is_not_due_is_no_part_of_what_is_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: float, best: int
+) -> None:
+    """It counts for what the run that its time ended is scored with, and for nothing later."""
+    scores = {10: 31.0, 13: extra, 20: 30.0, 30: 30.5}.__getitem__
+    clock = Clock()
+    monkeypatch.setattr(loop, "time", clock)
+    go(tmp_path, options(max_minutes=0.2), scores=scores, clock=clock)
+    assert weights(tmp_path, "best") == best
+    learner = Counting()
+    progress, remarks = loop.load_newest(tmp_path, learner)  # type: ignore[arg-type]
+    assert (progress.best_step, progress.best_score, progress.stale, remarks) == (10, 31.0, 0, [])
+    assert weights(tmp_path, "best") == 10
+    outcome, _ = go(
+        tmp_path,
+        options(patience=3),
+        progress=progress,
+        learner=learner,
+        scores=scores,
+        clock=clock,
+    )
+    assert (outcome.reason, outcome.progress.stale) == ("done", 2)
+    assert weights(tmp_path, "best") == 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.npz", "step-0000020.npz", "step-0000030.npz",
+    ]  # fmt: skip
+
+
+def test_what_was_stopped_where_its_patience_ended_has_ended(tmp_path: Path) -> None:
+    scores = {10: 31.0, 20: 30.0}.__getitem__
+    outcome, _ = go(tmp_path, options(patience=1), scores=scores, stop_at=20)
+    assert (outcome.reason, outcome.progress.step) == ("stopped", 20)
+    outcome, watcher = go(tmp_path, options(patience=1), progress=outcome.progress)
+    assert (outcome.reason, outcome.progress.step, watcher.steps) == ("patience", 20, [])
 
 
 def test_nothing_is_left_to_do(tmp_path: Path) -> None:

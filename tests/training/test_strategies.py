@@ -18,7 +18,8 @@ import tensorflow as tf
 from tests_environment import command_environment
 
 from srexp.config.compose import compose
-from srexp.config.settings import config_digest, experiment_of
+from srexp.config.identity import config_digest
+from srexp.config.settings import experiment_of
 from srexp.options import OptionError
 from srexp.training import checkpoint
 from srexp.training.memory import out_of_memory
