@@ -189,6 +189,7 @@ class SrexpSearch(Sweeper):
     def _report(self, search: Search, folder: Path) -> None:
         from srexp.commands.exit import CommandFailed
         from srexp.tracking.record import write_json
+        from srexp.words import beside_bicubic, count
 
         summary = search.summary()
         write_json(folder / "search.json", summary)
@@ -196,12 +197,12 @@ class SrexpSearch(Sweeper):
             self.launcher.jobs.summarise()
         best, importances = summary["best"], summary["importances"]
         print(
-            f"\nsearch {folder.name}: {summary['finished']} trials finished, {summary['pruned']} "
-            f"stopped as hopeless, {summary['failed']} failed"
+            f"\nsearch {folder.name}: {count(summary['finished'], 'trial')} finished, "
+            f"{summary['pruned']} stopped as hopeless, {summary['failed']} failed"
         )
         if best is None:
             raise CommandFailed(f"no trial gave a result; see {folder / 'search.json'}", 1)
-        print(f"best: {best['value']:+.3f} dB over bicubic, trial {best['trial']}")
+        print(f"best: {beside_bicubic(best['value'], 3)}, trial {best['trial']}")
         print(f"    {' '.join(typed(best['params']))}")
         if importances:
             print("share of the variance that each explains (fANOVA):")

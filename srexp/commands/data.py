@@ -18,6 +18,7 @@ from srexp.commands.arguments import make_parser
 from srexp.commands.exit import fail
 from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
+from srexp.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -227,7 +228,7 @@ def _fetch(given: argparse.Namespace) -> None:
             if got.checked
             else "not compared with what was published: no checksums of this set are known to us"
         )
-        _print(f"{known.name}: {state}, {got.folder}: {got.images} images, {checked}")
+        _print(f"{known.name}: {state}, {got.folder}: {count(got.images, 'image')}, {checked}")
         _print(f"    {known.source}; terms: {known.terms}")
     if failed:
         sys.exit(1)
@@ -343,7 +344,7 @@ def _folder(name: str, data_dir: Path) -> Path:
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:
-    lines = [f"{summary['folder']}: {summary['images']} images"]
+    lines = [f"{summary['folder']}: {count(summary['images'], 'image')}"]
     if summary["images"]:
 
         def span(name: str) -> str:
@@ -398,7 +399,8 @@ def _preview(given: argparse.Namespace) -> None:
         degrade(name, train.images[name], degradation, protocol, seed + names.index(name))
         for name in shown
     ]
-    title = f"{degradation.label}, protocol {protocol_name}, {len(shown)} of {len(names)} images"
+    part = f"{len(shown)} of {count(len(names), 'image')}"
+    title = f"{degradation.label}, protocol {protocol_name}, {part}"
     sheet = preview(samples, scale=degradation.scale, title=title)
     try:
         write_atomically(output, to_png(sheet))

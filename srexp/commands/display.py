@@ -18,6 +18,7 @@ from rich.progress import (
 from srexp.evaluation.scoring import Report
 from srexp.sweeps.job import Job
 from srexp.training.loop import Window
+from srexp.words import beside_bicubic
 
 # Seconds between two plain lines where there is no terminal.
 _QUIET = 10.0
@@ -41,6 +42,7 @@ class TrainingDisplay:
         self._task: TaskID = TaskID(0)
         self._began = self._spoke = self._told = time.monotonic()
         self._psnr = ""
+        self._stepped = False
         if console.is_terminal:
             self._bar = Progress(
                 TextColumn("step"),
@@ -74,7 +76,10 @@ class TrainingDisplay:
     def stepped(self, step: int) -> None:
         """One step done."""
         if self._bar is not None:
+            if not self._stepped:
+                self._bar.update(self._task, figures="")
             self._bar.update(self._task, completed=step)
+        self._stepped = True  # so it is compiled
         now = time.monotonic()
         if now - self._told >= _TELL or step == self.last:
             self._told = now
@@ -100,7 +105,7 @@ class TrainingDisplay:
         self._tell("evaluated", (step, psnr))
         self.console.print(
             f"step {step}/{self.last}  {report.task.key}: {psnr:.2f} dB, "
-            f"{report.gain.mean:+.2f} over bicubic",
+            f"{beside_bicubic(report.gain.mean)}",
             highlight=False,
         )
 

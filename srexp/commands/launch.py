@@ -28,6 +28,7 @@ from srexp.sweeps.pool import Call, run_jobs, warm_up
 from srexp.sweeps.results import JobResult
 from srexp.sweeps.slots import slots
 from srexp.training.experiment import Experiment
+from srexp.words import count
 
 # What a job's process finds imported.
 _PRELOAD = ("srexp.commands.preload",)
@@ -115,11 +116,11 @@ class Launch:
         if sweep is not None and sweep.failed:
             number = next(iter(sweep.failed))
             job = sweep.results[number]
-            count = f"{len(sweep.failed)} of {len(sweep.results)} jobs failed"
+            failed = f"{len(sweep.failed)} of {count(len(sweep.results), 'job')} failed"
             # Bad input (a missing folder, say) is 2 here too; one real failure makes it 1.
             bad_input = all("OptionError" in end.error for end in sweep.failed.values())
             raise CommandFailed(
-                f"{count}; the first, {job.name}: {job.note}", 2 if bad_input else 1
+                f"{failed}; the first, {job.name}: {job.note}", 2 if bad_input else 1
             )
 
     def _plan(self, overrides: list[str], index: int) -> _Plan:
@@ -145,7 +146,7 @@ class Launch:
                 folder, experiment, console, stop=self._on_error == "stop", earlier=self.earlier
             )
             at_once = f", {self.n_jobs} at a time" if self.n_jobs > 1 else ""
-            console.print(f"sweep of {len(plans)} runs{at_once}: {folder}", soft_wrap=True)
+            console.print(f"sweep of {count(len(plans), 'run')}{at_once}: {folder}", soft_wrap=True)
         self._sweep.expect(
             [
                 JobResult(

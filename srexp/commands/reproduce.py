@@ -32,6 +32,7 @@ from srexp.evaluation.tables import from_csv, to_csv
 from srexp.files import write_atomically
 from srexp.options import OptionError
 from srexp.tracking.record import RunFolder, find_run, runs
+from srexp.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -176,7 +177,7 @@ def _training(typed: str, paths: list[str]) -> dict[str, Any]:
 
 def _told(work: _Reproduction, row: PublishedRow, run: RunFolder) -> RunFolder:
     steps = run.info.get("progress", {}).get("step")
-    work.note(f"{row.method} x{row.scale}: run {run.id}, {steps} steps")
+    work.note(f"{row.method} x{row.scale}: run {run.id}, {count(steps, 'step')}")
     return run
 
 
@@ -242,9 +243,8 @@ def _conclude(work: _Reproduction) -> None:
             )
     _explain(work, [m for m in measured if m.row.train is None])
     values, missed = reproduction.counts(measured)
-    count = len(work.settings.table.rows) - len(measured)
-    rows = "1 row was" if count == 1 else f"{count} rows were"
-    skipped = f"; {rows} skipped" if count else ""
+    left = len(work.settings.table.rows) - len(measured)
+    skipped = f"; {count(left, 'row was', 'rows were')} skipped" if left else ""
     summary = f"{values - missed} of {values} values are within their tolerance{skipped}"
     folder = _keep(work, title, [*work.notes, summary])
     work.console.print(f"kept in {folder}", soft_wrap=True)

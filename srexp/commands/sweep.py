@@ -28,6 +28,7 @@ from srexp.tracking.mlflow_store import one_line
 from srexp.tracking.options import MlflowTracking, place
 from srexp.tracking.record import RunError, RunFolder, remember_store, write_json
 from srexp.training.experiment import Experiment
+from srexp.words import beside_bicubic
 
 # What ends a job without a fault of the program: its message says everything.
 _EXPECTED = {"OptionError", "CommandFailed", "RunError", "CheckpointError"}
@@ -299,7 +300,7 @@ class Sweep:
 
 
 def _line(job: JobResult) -> str:
-    gain = "" if job.gain is None else f", {job.gain:+.2f} dB over bicubic"
+    gain = "" if job.gain is None else f", {beside_bicubic(job.gain)}"
     note = f" ({job.note})" if job.note not in ("", "new") and job.state != "failed" else ""
     return f"job {job.number} ({job.name}): {job.state}{gain}{note}"
 

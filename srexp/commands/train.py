@@ -38,6 +38,7 @@ from srexp.tracking.record import (
 )
 from srexp.training import checkpoint
 from srexp.training.materials import RESULTS_VERSION
+from srexp.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -274,7 +275,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
         if outcome.reason == "patience":
             patience = training.experiment.trainer.patience
             console.print(
-                f"stopped at {steps}: no better score in {patience} evaluations "
+                f"stopped at {steps}: no better score in {count(patience or 0, 'evaluation')} "
                 f"(trainer.patience). {go_on} trainer.patience=null"
             )
         status = "FINISHED"
@@ -350,8 +351,8 @@ def _prepare(console: Console, training: Training) -> Any:
     gpus = ", ".join(surroundings["gpus"])
     console.print(
         f"{experiment.model.name}: {session.cost}; "
-        f"{training.materials.sampler.patch_count:,} patches of "
-        f"{len(training.materials.train.images)} images; "
+        f"{count(training.materials.sampler.patch_count, 'patch', 'patches')} of "
+        f"{count(len(training.materials.train.images), 'image')}; "
         f"on {gpus or surroundings['processor']}"
         + (f", {strategy.description}" if strategy.description else "")
     )
@@ -421,7 +422,8 @@ def _close(
             help = remedy(view.cause, store, run.folder.parent, run.id)
             console.print(
                 f"note: MLflow at {store.uri} did not take everything ({view.error}): "
-                f"{view.unsent()} items were not sent. The run folder has them all; {help}",
+                f"{count(view.unsent(), 'item was', 'items were')} not sent. The run folder has "
+                f"them all; {help}",
                 soft_wrap=True,
             )
         elif view.mirror.refused is not None:

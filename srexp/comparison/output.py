@@ -20,6 +20,7 @@ from srexp.evaluation.numbers import NONE, csv_values, number
 from srexp.evaluation.statistics import CONFIDENCE, RESAMPLES, Interval, PairedDifference
 from srexp.pages import plots
 from srexp.pages.table import Table, to_rich_box, to_text
+from srexp.words import count
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -134,7 +135,7 @@ def notes(table: TaskTable) -> list[str]:
     if table.left_out:
         lines.append(
             f"left out for every method, identical to HR for one (PSNR infinite): "
-            f"{len(table.left_out)} of {n + len(table.left_out)} images: "
+            f"{len(table.left_out)} of {count(n + len(table.left_out), 'image')}: "
             f"{', '.join(table.left_out)}"
         )
     lines.append(

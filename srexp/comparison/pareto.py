@@ -12,6 +12,7 @@ from srexp.comparison.leaderboard import Board, Row, pareto
 from srexp.comparison.ranking import amount
 from srexp.pages.plots import plain
 from srexp.tracking.record import RunError
+from srexp.words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,8 +78,9 @@ def _draw_board(board: Board, row: Sequence[Axes]) -> None:
         _draw(axes, known, cost)
         axes.set_xlabel(name, fontsize=11)
         axes.set_ylabel("gain over bicubic, PSNR in dB", fontsize=11)
-    text = board.label + (f"; {missing} runs of unknown cost are not drawn" if missing else "")
-    row[0].set_title(plain(text), loc="left", fontsize=10)
+    runs = count(missing, "run of unknown cost is", "runs of unknown cost are")
+    left = f"; {runs} not drawn" if missing else ""
+    row[0].set_title(plain(board.label + left), loc="left", fontsize=10)
 
 
 def _draw(axes: Axes, rows: Sequence[Row], cost: Callable[[Row], float]) -> None:

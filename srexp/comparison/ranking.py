@@ -17,6 +17,7 @@ from srexp.evaluation.document import strict_json
 from srexp.evaluation.numbers import NONE, csv_values, number
 from srexp.evaluation.statistics import CONFIDENCE, Interval
 from srexp.pages.table import Table
+from srexp.words import count
 
 _FORMAT = 1
 # Bicubic of one digest is one number, to the fourth decimal at least.
@@ -66,13 +67,13 @@ def notes(board: Board, limit: int) -> list[str]:
     """What a reader must know to read the table right."""
     n, shown, lines = _counted(board), _top(board, limit), []
     if len(shown) < len(board.rows):
-        lines.append(f"{len(shown)} of {len(board.rows)} runs (--limit)")
+        lines.append(f"{len(shown)} of {count(len(board.rows), 'run')} (--limit)")
     if board.task.images == VALIDATION:
         lines.append("these images chose the weights: their scores flatter")
     if board.left_out:
         lines.append(
             f"left out for every run, identical to HR for one (PSNR infinite): "
-            f"{len(board.left_out)} of {board.images} images: {', '.join(board.left_out)}"
+            f"{len(board.left_out)} of {count(board.images, 'image')}: {', '.join(board.left_out)}"
         )
     lines.append(
         f"[low, high]: 95 % interval of the mean over n = {n} images (Student's t)"

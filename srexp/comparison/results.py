@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from srexp import words
 from srexp.tracking.record import RunError, RunFolder
 
 # What `srexp evaluate ensemble=true` says of the weights.
@@ -55,7 +56,7 @@ class TaskKey:
 
     def label(self, count: int) -> str:
         """All of it in words, as `scoring.Task.label` has it; `count` images."""
-        images = "1 image" if count == 1 else f"{count} images"
+        images = words.count(count, "image")
         return f"{self.images} ({images}), {self.degradation}, {self.protocol} [{self.digest}]"
 
 

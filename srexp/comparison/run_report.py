@@ -26,6 +26,7 @@ from srexp.pages.page import render
 from srexp.pages.slider import Comparison
 from srexp.pages.times import clock, duration
 from srexp.tracking.record import RunError, RunFolder
+from srexp.words import beside_bicubic, count
 
 FILE = "report.html"
 _FILES = (
@@ -138,10 +139,10 @@ def _headline(evaluations: Sequence[Evaluation]) -> dict[str, str] | None:
     interval = t_interval(gains)
     better = sum(gain > 0 for gain in gains)
     return {
-        "gain": f"{number(interval.mean, 2, '+')} dB",
+        "gain": beside_bicubic(interval.mean),
         "task": first.task.name,
         "interval": _interval(interval),
-        "better": f"better on {better} of {len(gains)} images",
+        "better": f"better on {better} of {count(len(gains), 'image')}",
     }
 
 
@@ -242,7 +243,7 @@ def _plots(run: RunFolder) -> list[str]:
             ys.append(value)
     drawn = []
     if "train/loss" in series:
-        loss = plots.Curve("training loss", *series["train/loss"])
+        loss = plots.Curve("training loss", *series["train/loss"], noisy=True)
         low, high = min(loss.y), max(loss.y)
         log = low > 0 and high / low > 10  # ticks between two powers of ten say little
         drawn.append(plots.curves([loss], xlabel="step", ylabel="training loss", log=log))

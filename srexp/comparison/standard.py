@@ -11,6 +11,7 @@ from srexp.comparison.tables import Row, TaskTable
 from srexp.comparison.tasks import options_of
 from srexp.evaluation.numbers import NONE, number
 from srexp.pages.table import Cell, Part, Table
+from srexp.words import count
 
 Over = Literal["images", "seeds"]
 _DIGITS = {"psnr": 2, "ssim": 4}
@@ -167,7 +168,7 @@ def _words(
     if over is not None:
         caption += f" {_OVER[over]}."
     notes = [
-        f"{table.task.images} x{table.task.scale}: {len(table.images)} images "
+        f"{table.task.images} x{table.task.scale}: {count(len(table.images), 'image')} "
         f"[{table.task.digest}]"
         + (f", without {', '.join(table.left_out)} (PSNR infinite)" if table.left_out else "")
         for table in tables

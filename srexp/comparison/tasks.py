@@ -10,6 +10,7 @@ from srexp.comparison.results import Evaluation, Results, RunResults, TaskKey
 from srexp.data.sources import words_for
 from srexp.options import flatten
 from srexp.tracking.record import RunError
+from srexp.words import count
 
 # The images that chose the weights; their scores flatter.
 VALIDATION = "val"
@@ -152,7 +153,7 @@ def _difference(first: Results, task: TaskKey, other: Results, their_task: TaskK
 
 def _images(ours: Evaluation, theirs: Evaluation) -> str:
     alone = [name for name in ours.images if name not in theirs.images]
-    return f"{len(ours.images)} images" + (f" with {_few(alone)}" if alone else "")
+    return count(len(ours.images), "image") + (f" with {_few(alone)}" if alone else "")
 
 
 def options_of(result: Results, evaluation: Evaluation) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from srexp.options import OptionError, flatten
 from srexp.tracking.record import RunFolder, find_run
 from srexp.training import checkpoint
 from srexp.training.materials import RESULTS_VERSION
+from srexp.words import count
 
 # Keys that decide what is to come and nothing that has been.
 MAY_CHANGE = ("trainer.steps", "trainer.patience", "trainer.min_delta")
@@ -47,12 +48,12 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
     done = int(run.info.get("progress", {}).get("step", 0))
     if values["trainer"]["steps"] < done:
         raise OptionError(
-            f"trainer.steps={values['trainer']['steps']}: run {run.id} has done {done} steps "
-            "already; it can only grow"
+            f"trainer.steps={values['trainer']['steps']}: run {run.id} has done "
+            f"{count(done, 'step')} already; it can only grow"
         )
     if run.info["status"] == "FINISHED" and values["trainer"]["steps"] == done:
         raise OptionError(
-            f"resume={run.id}: it is finished, all {done} steps of it; "
+            f"resume={run.id}: it is finished, all of its {count(done, 'step')}; "
             "trainer.steps=N with more steps trains on"
         )
     if run.alive:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from srexp.words import count
+
 if TYPE_CHECKING:
     import keras
 
@@ -25,8 +27,8 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.parameters:,} parameters, {self.multiply_adds / 1e9:.3g} G multiply-adds "
-            f"for {WIDTH}x{HEIGHT}"
+            f"{count(self.parameters, 'parameter')}, "
+            f"{self.multiply_adds / 1e9:.3g} G multiply-adds for {WIDTH}x{HEIGHT}"
         )
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from srexp.evaluation.alternatives import Alternative, Explanation
 from srexp.evaluation.numbers import number
 from srexp.evaluation.published import Measured
+from srexp.pages.table import escape_markdown
 
 _FORMAT = 1
 
@@ -83,9 +84,10 @@ def sources(measured: Sequence[Measured]) -> list[str]:
 
 def to_markdown(title: str, measured: Sequence[Measured], notes: Sequence[str]) -> str:
     """The same table, and what was said below it."""
-    lines = [f"# {title}", "", f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
-    lines += [f"| {' | '.join(_cells(m))} |" for m in measured]
-    lines += ["", *(f"- {line}" for line in (*sources(measured), *notes))]
+    cells = [[escape_markdown(cell) for cell in _cells(m)] for m in measured]
+    rows = [_COLUMNS, ["---"] * len(_COLUMNS), *cells]
+    lines = [f"# {escape_markdown(title)}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+    lines += ["", *(f"- {escape_markdown(line)}" for line in (*sources(measured), *notes))]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -19,6 +19,7 @@ from srexp.images.quantize import pack, unpack
 from srexp.metrics.base import Metric
 from srexp.models.upscaler import Enlarge, bicubic
 from srexp.protocol import Protocol, digest, options_digest
+from srexp.words import count
 
 # A dozen of Set14's images at once, but never two of 24 megapixels.
 _AHEAD = 2**23
@@ -149,8 +150,8 @@ class Task:
     def label(self) -> str:
         """All three in words."""
         return (
-            f"{self.images.name} ({len(self.images.images)} images), {self.degradation_label}, "
-            f"{self.protocol_name} [{self.digest}]"
+            f"{self.images.name} ({count(len(self.images.images), 'image')}), "
+            f"{self.degradation_label}, {self.protocol_name} [{self.digest}]"
         )
 
     @cached_property

@@ -12,6 +12,7 @@ from rich.text import Text
 from srexp.evaluation.cost import Cost
 from srexp.evaluation.numbers import number
 from srexp.evaluation.scoring import ImageResult, Report, Score, Task
+from srexp.words import beside_bicubic, count
 
 _CSV_COLUMNS = (
     "set", "scale", "degradation", "protocol", "digest", "method", "weights", "image",
@@ -24,13 +25,13 @@ def headline(report: Report) -> str:
     gain = report.gain
     if gain.n == 0:
         return "no image with a finite PSNR: no gain can be stated"
-    text = f"{gain.mean:+.2f} dB over bicubic"
+    text = beside_bicubic(gain.mean)
     if gain.n >= 2:
         text += f", 95 % interval {gain.low:+.2f} to {gain.high:+.2f} (Student's t, n = {gain.n})"
     else:
         text += " (n = 1: no interval)"
     better = sum(row.gain > 0 for row in report.counted)
-    return f"{text}; better on {better} of {gain.n} images"
+    return f"{text}; better on {better} of {count(gain.n, 'image')}"
 
 
 def table(report: Report) -> Table:

@@ -21,6 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 # Stands for the colour of the page's text, which the SVG does not know.
 INK = "#010203"
 _POINTS = 400  # of a curve: more than there are pixels to show them
+_SMOOTHED = 20  # a noisy curve's mean looks this part of it to each side
 _LONGEST = 28  # letters of a line of a name
 
 
@@ -32,11 +33,13 @@ class Curve:
         name: For the legend.
         x: Ascending.
         y: As many.
+        noisy: Whether to draw it faint, and means of neighbours over it.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    noisy: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,11 @@ def curves(
     for line, colour in zip(lines, _colours(len(lines)), strict=True):
         x, y = _thin(np.asarray(line.x, float), np.asarray(line.y, float))
         dots = "o" if len(x) <= 40 else ""
-        axes.plot(
-            x, y, color=colour, marker=dots, markersize=3.5, linewidth=1.6, label=plain(line.name)
-        )
+        name, reach = plain(line.name), len(y) // _SMOOTHED
+        if line.noisy and reach:
+            axes.plot(x, y, color=colour, alpha=0.3, linewidth=1, label="_")  # not in the legend
+            y, dots, name = _means(y, reach), "", f"{name}, smoothed"
+        axes.plot(x, y, color=colour, marker=dots, markersize=3.5, linewidth=1.6, label=name)
     if log:
         axes.set_yscale("log")
     if zero:
@@ -164,6 +169,15 @@ def _thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return x, y
     parts = np.array_split(np.arange(len(x)), _POINTS)
     return np.array([x[p[-1]] for p in parts]), np.array([y[p].mean() for p in parts])
+
+
+def _means(y: np.ndarray, reach: int) -> np.ndarray:
+    """Of as many neighbours to each side, fewer at the ends, so that nothing lags; gaps stay."""
+    means = y.copy()
+    for i in np.flatnonzero(np.isfinite(y)):
+        near = y[max(0, 2 * i - len(y) + 1, i - reach) : min(2 * i, i + reach) + 1]
+        means[i] = near[np.isfinite(near)].mean()
+    return means
 
 
 def _svg(figure: Figure) -> str:

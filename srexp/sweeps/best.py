@@ -13,7 +13,8 @@ from srexp.config.compose import conf_dir
 from srexp.config.overrides import Override, parse_override, to_yaml
 from srexp.options import OptionError
 from srexp.sweeps.results import JobResult
-from srexp.sweeps.summary import SEED, best, combinations, gain_text, tasks, title
+from srexp.sweeps.summary import SEED, best, combinations, gain_in_words, tasks, title
+from srexp.words import count
 
 NAME = "best"
 
@@ -58,9 +59,9 @@ def best_experiment(
         f"mean of {winner.replicates} seeds ± 95 % interval" if winner.gain.n > 1 else "one seed"
     )
     comment = [
-        f"Sweep {folder.name}, best of {len(combinations(jobs))} combinations:",
+        f"Sweep {folder.name}, best of {count(len(combinations(jobs)), 'combination')}:",
         f"  {title(winner)}",
-        f"  {gain_text(winner.gain)} dB over bicubic{f' on {on}' if on else ''} ({seeds})",
+        f"  {gain_in_words(winner.gain)}{f' on {on}' if on else ''} ({seeds})",
         f"  best run: {winner.best.run}",
         "",
         f"  {command(folder, config_dir)}",

@@ -102,7 +102,7 @@ def _best(jobs: Sequence[JobResult]) -> dict[str, str] | None:
         return None
     return {
         "title": summary.title(winner),
-        "gain": summary.gain_text(winner.gain),
+        "gain": summary.gain_in_words(winner.gain),
         "on": ", ".join(summary.tasks(winner.jobs)),
     }
 

@@ -12,6 +12,7 @@ from srexp.models.upscaler import Upscaler, to_network_channels
 from srexp.protocol import digest
 from srexp.training.experiment import Experiment
 from srexp.training.memory import keep_freed_memory
+from srexp.words import count
 
 # Raised when the same configuration and images come to give other results.
 # 2: training images stand in the order of their content, whatever their names.
@@ -72,9 +73,10 @@ def gather(experiment: Experiment) -> Materials:
     remarks += _overlaps(train, val, sets)
     train, skipped = _large_enough(train, experiment.trainer.hr_patch_size)
     if skipped:
+        side = experiment.trainer.hr_patch_size
         remarks.append(
-            f"{len(skipped)} training images are smaller than a patch of "
-            f"{experiment.trainer.hr_patch_size} pixels and were skipped: {listed(skipped)}"
+            f"{count(len(skipped), 'training image is', 'training images are')} smaller than a "
+            f"patch of {side} pixels, so skipped: {listed(skipped)}"
         )
 
     def tasks(images: ImageSet, *, keep: bool) -> list[Task]:
@@ -122,8 +124,7 @@ def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
     skipped = [name for name in images.images if name not in fitting]
     if not fitting:
         raise DataError(
-            f"trainer.hr_patch_size={side}: all {len(skipped)} training images are smaller "
-            f"({listed(skipped)})"
+            f"trainer.hr_patch_size={side}: all training images are smaller ({listed(skipped)})"
         )
     return ImageSet(images.name, fitting, images.remarks, images.originals), skipped
 

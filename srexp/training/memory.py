@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 
+from srexp.models.tiles import TILE
 from srexp.training.experiment import Experiment
 
 # glibc's bound is 32 MiB.
@@ -48,4 +49,8 @@ def out_of_memory(error: BaseException, experiment: Experiment) -> str | None:
     advice = f"out of memory. In training, less of {', '.join(keys)} needs less"
     if not trainer.mixed_precision:
         advice += "; so does trainer.mixed_precision=true on a GPU"
-    return f"{advice}. In scoring, whole images are computed: use smaller ones"
+    return (
+        f"{advice}. In scoring the network sees tiles of {TILE}x{TILE} pixels, however large an "
+        "image is: only a smaller network needs less; on the CPU there may be more "
+        "(CUDA_VISIBLE_DEVICES= before the command)"
+    )

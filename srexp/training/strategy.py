@@ -27,6 +27,7 @@ import tensorflow as tf
 from srexp import signals
 from srexp.options import OptionError
 from srexp.training.trainer import Trainer
+from srexp.words import count
 
 # Why a run ends early, in the order in which one wins over the other.
 _REASONS = ("stopped", "max_minutes", "patience")
@@ -140,7 +141,7 @@ class Strategy:
         if self._distribution is None:
             return ""
         among = f" in {self.workers} processes" if self.workers > 1 else ""
-        return f"{self.replicas} replicas{among}"
+        return f"{count(self.replicas, 'replica')}{among}"
 
     def part(self, batch_size: int) -> slice:
         """Which patches of a batch this process computes."""

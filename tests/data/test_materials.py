@@ -151,12 +151,12 @@ def test_images_smaller_than_a_patch_are_skipped_by_name(experiment, tmp_path):
     assert sorted(pair.name for pair in materials.sampler.pairs) == ["a", "b", "fits"]
     (remark,) = materials.remarks
     assert remark == (
-        "2 training images are smaller than a patch of 16 pixels and were skipped: flat, narrow"
+        "2 training images are smaller than a patch of 16 pixels, so skipped: flat, narrow"
     )
 
 
 def test_no_image_as_large_as_a_patch_is_an_error(experiment):
-    with pytest.raises(DataError, match=r"hr_patch_size=32: all 2 training images .*\(a, b\)"):
+    with pytest.raises(DataError, match=r"=32: all training images are smaller \(a, b\)"):
         gather(experiment("trainer.hr_patch_size=32"))
 
 

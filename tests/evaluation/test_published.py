@@ -105,6 +105,14 @@ def test_what_is_kept_says_what_was_measured(task) -> None:
     assert text.count("\n|") == 3 and "A, 2026, table 3" in text and "- a note" in text
 
 
+def test_markdown_shows_names_and_notes_as_they_are(task) -> None:
+    row = _row(method="a|b*c", train="model=a", paper="<b>A</b>")
+    text = to_markdown("x`y", [Measured.of("k", row, bicubic_report(task))], ["1 < 2 | 3"])
+    assert r"| a\|b\*c |" in text
+    assert r"\<b\>A\</b\>, table 3" in text
+    assert text.startswith("# x\\`y\n") and text.endswith("- 1 \\< 2 \\| 3\n")
+
+
 def test_a_set_without_a_finite_score_misses_in_strict_json(task) -> None:
     flat = ImageSet("mine", {"flat": task.images.images["flat"]})
     m = Measured.of("k", _row(), bicubic_report(Task(flat, X2, "p", PAPER, 0)))

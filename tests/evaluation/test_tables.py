@@ -69,7 +69,7 @@ def test_the_headline_leaves_out_infinite_images():
 
 def test_the_headline_of_one_image_states_no_interval():
     text = headline(_report(ROWS[2], FLAT))
-    assert text == "-0.50 dB over bicubic (n = 1: no interval); better on 0 of 1 images"
+    assert text == "0.50 dB below bicubic (n = 1: no interval); better on 0 of 1 image"
 
 
 def test_the_headline_of_no_finite_image_states_no_gain():

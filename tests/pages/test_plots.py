@@ -77,6 +77,29 @@ def test_many_points_become_means_of_neighbours() -> None:
     assert plots._thin(few, few)[1] is few
 
 
+def test_a_noisy_curve_is_faint_behind_its_means() -> None:
+    x = np.arange(100.0)
+    y = 3 * x + 20 * (-1) ** x
+    svg = plots.curves([Curve("loss", x, y, noisy=True)], xlabel="step", ylabel="loss")
+    raw, smooth = (np.array(line) for line in of_colour(svg, COLOURS[0]))
+    assert "loss, smoothed" in texts(svg) and "opacity: 0.3" in svg
+    np.testing.assert_allclose(smooth[[0, -1]], raw[[0, -1]], atol=1e-3)  # it ends where it ends
+    # Eleven neighbours of a line with +-20 about it: the line itself, +-20 / 11.
+    slope = (raw[-2, 1] - raw[0, 1]) / 98 / 3
+    np.testing.assert_allclose(
+        (smooth[5:95, 1] - raw[0, 1]) / slope + 20,
+        3 * x[5:95] - 20 * (-1) ** x[5:95] / 11,
+        atol=0.1,
+    )
+    few = plots.curves([Curve("loss", x[:19], y[:19], noisy=True)], xlabel="step", ylabel="loss")
+    assert len(of_colour(few, COLOURS[0])) == 1
+
+
+def test_means_leave_a_gap_where_there_was_one() -> None:
+    y = np.array([1.0, 1, 1, np.nan, 4, 4, 4])
+    np.testing.assert_array_equal(plots._means(y, 1), [1, 1, 1, np.nan, 4, 4, 4])
+
+
 def test_a_gap_is_left_where_there_is_no_number() -> None:
     svg = plots.curves([Curve("a", [0, 1, 2], [1, float("nan"), 3])], xlabel="x", ylabel="y")
     assert len([p for line in of_colour(svg, COLOURS[0]) for p in line]) < 3

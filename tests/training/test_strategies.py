@@ -329,6 +329,7 @@ def test_memory_that_does_not_suffice_names_the_keys_with_their_values() -> None
     for key in (
         "trainer.batch_size=24", "trainer.hr_patch_size=48", "optimizer.accumulate=1",
         "model.filters=32", "model.depth=4", "trainer.mixed_precision=true", "scoring",
+        "tiles of 512x512",
     ):  # fmt: skip
         assert key in said
     assert "\n" not in said
