@@ -78,7 +78,10 @@ class Launch:
         warm_up(_PRELOAD)  # takes seconds, while the jobs are composed and checked
         setup_globals()
         plans = [self._plan(list(o), first_index + i) for i, o in enumerate(job_overrides)]
-        experiments = _checked(plans)
+        experiments, remarks = _checked(plans)
+        if self._sweep is None:  # a search comes here again and again
+            for remark in remarks:
+                make_console().print(f"note: {remark}")
         with Interruption() as interruption:
             interruption.graceful = True
             sweep = self._begin(plans, experiments[0])
@@ -212,9 +215,9 @@ class _HydraJob:
         return done.return_value  # or raises what the task raised
 
 
-def _checked(plans: list[_Plan]) -> list[Experiment]:
-    """The jobs' experiments, once all of them are known to work."""
-    experiments, seen = [], set()
+def _checked(plans: list[_Plan]) -> tuple[list[Experiment], list[str]]:
+    """The jobs' experiments, once all of them are known to work, and remarks on their images."""
+    experiments, seen, remarks = [], set(), dict[str, None]()
     for plan in plans:
         values = plan.values
         try:
@@ -223,14 +226,15 @@ def _checked(plans: list[_Plan]) -> list[Experiment]:
             experiment = experiment_of(initial_run(values)[1])
             images = json.dumps([values["data"], values.get("benchmark")], default=str)
             if images not in seen:  # read, and forgotten: a job's process reads its own
-                experiment.data.load()
+                for part in experiment.data.load():
+                    remarks |= dict.fromkeys(part.remarks)
                 for name, option in experiment.benchmark.items():
-                    option.load(name)
+                    remarks |= dict.fromkeys(option.load(name).remarks)
             seen.add(images)
         except OptionError as error:
             raise OptionError(f"{error} (in the job {' '.join(plan.overrides)})") from None
         experiments.append(experiment)
-    return experiments
+    return experiments, list(remarks)
 
 
 def _returned(plan: _Plan, sweep: Sweep) -> JobReturn:

@@ -14,9 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from omegaconf import OmegaConf
+from PIL import Image
 from tests_environment import command_environment
 
+from srexp.commands.launch import _checked, _Plan
 from srexp.config.compose import compose
 from srexp.training import checkpoint
 
@@ -309,3 +313,20 @@ def test_what_its_time_ended_goes_on_once_there_is_no_limit(
     assert list(infos(tmp_path)) == [run]
     assert infos(tmp_path)[run]["ended"] == "done"
     assert infos(tmp_path)[run]["progress"]["step"] == 200
+
+
+def test_what_is_said_of_the_images_of_all_jobs_is_said_once(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 3), np.uint8)
+    for name, picture in zip("ab", levels, strict=True):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    (tmp_path / "c.heic").touch()
+    plans = [
+        _Plan(number, [f"seed={number}"], OmegaConf.create(), values)
+        for number in (1, 2)
+        for values in [
+            compose("train", ["data=folder", f"data.train_dir={tmp_path}", f"seed={number}"])
+        ]
+    ]
+    experiments, remarks = _checked(plans)
+    assert [experiment.seed for experiment in experiments] == [1, 2]
+    assert remarks == [f"{tmp_path}: c.heic: kinds that are not read (1 heic)"]
