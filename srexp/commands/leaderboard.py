@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands.arguments import add_output_dir, make_parser
+from srexp.commands.arguments import add_names, add_output_dir, add_over, make_parser
 from srexp.commands.exit import fail
 from srexp.comparison.index import Entry, indexed
 from srexp.files import write_atomically
-from srexp.pages.table import DOCUMENTS
-from srexp.tracking.record import RunError
+from srexp.pages.table import DOCUMENTS, to_csv
+from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
     from srexp.comparison.leaderboard import Board
@@ -35,6 +35,7 @@ _EXAMPLES = """\
   srexp leaderboard --protocol y_paper --sort parameters
   srexp leaderboard --benchmark set14 --plot pareto.png    gain against cost
   srexp leaderboard --format csv > runs.csv
+  srexp leaderboard --table paper --format latex > table.tex
 """
 
 
@@ -59,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="rows in a table, 0 for all "
         f"(default: {_ROWS}; of csv and json all)")  # fmt: skip
     add("--format", choices=_FORMATS, default="table", help="default: table")
+    add("--table", choices=("runs", "paper"), default="runs", help="a row for each run and a table "
+        "for each image set (default), or the one of papers: a row for each method, seeds "
+        "together, image sets and scales side by side")  # fmt: skip
+    add_names(add)
+    add_over(parser)
     add("--json", action="store_const", const="json", dest="format", help="short for --format json")
     add("--plot", type=Path, metavar="FILE", help="draw gain against multiply-adds and parameters "
         f"with the Pareto front ({', '.join(_PLOTS)})")  # fmt: skip
@@ -76,9 +82,16 @@ def leaderboard(given: argparse.Namespace) -> None:
         raise RunError(f"--limit {given.limit}: must be at least 0")
     if given.plot is not None and given.plot.suffix.lower() not in _PLOTS:
         raise RunError(f"--plot {given.plot}: the name must end in {', '.join(_PLOTS)}")
+    if given.table == "paper" and given.format == "json":
+        raise RunError("--table paper: json has all digits of every run; leave one of the two out")
+    if given.table != "paper" and given.over is not None:
+        raise RunError("--intervals, --seeds: belong to --table paper")
+    if given.name and given.plot is None and given.table != "paper":
+        raise RunError("--name: belongs to --table paper and to --plot; a row of this one is a run")
     entries = indexed(given.output_dir, scores=True)
     # NumPy: only once there is something to compute.
-    from srexp.comparison.leaderboard import make_boards
+    from srexp.commands.names_given import names_given
+    from srexp.comparison.leaderboard import make_boards, pooled
 
     boards = make_boards(
         entries,
@@ -87,9 +100,16 @@ def leaderboard(given: argparse.Namespace) -> None:
         protocols=given.protocol,
         sort=given.sort,
     )
+    runs = {entry.run.id: entry.run for entry in entries}
+    ranked = list(dict.fromkeys(row.run for board in boards for row in board.rows))
+    names = names_given(given.name, [runs[run] for run in ranked], given.output_dir)
     if given.plot is not None:
-        _plot(given.plot, boards)
-    _print(given, boards, _remarks(given, entries, boards))
+        _plot(given.plot, [pooled(board, runs, names) for board in boards])
+    remarks = _remarks(given, entries, boards)
+    if given.table == "paper":
+        _print_paper(given, [runs[run] for run in ranked], boards, names, remarks)
+    else:
+        _print(given, boards, remarks)
 
 
 def _remarks(given: argparse.Namespace, entries: list[Entry], boards: list[Board]) -> list[str]:
@@ -98,7 +118,7 @@ def _remarks(given: argparse.Namespace, entries: list[Entry], boards: list[Board
         what = "no finished run has scores" if finished else "no finished runs"
         return [f"{what} in {given.output_dir.resolve()}; to make one: python -m srexp train"]
     remarks = []
-    if len(boards) > 1:
+    if len(boards) > 1 and given.table == "runs":
         remarks.append(
             f"{len(boards)} tables: numbers of other images, degradations or protocols stand in "
             "another one; --benchmark, --scale and --protocol choose"
@@ -133,6 +153,48 @@ def _print(given: argparse.Namespace, boards: list[Board], remarks: list[str]) -
             return
         text = DOCUMENTS[given.format]("srexp leaderboard", tables, remarks)
     console.out(text, highlight=False, end="")
+
+
+def _print_paper(
+    given: argparse.Namespace,
+    ranked: list[RunFolder],
+    boards: list[Board],
+    names: dict[str, str],
+    remarks: list[str],
+) -> None:
+    """Methods as rows, in the order of the first board that has them."""
+    from srexp.commands.console import make_console
+    from srexp.comparison import output
+    from srexp.comparison.methods import BICUBIC, group
+    from srexp.comparison.results import read_run
+    from srexp.comparison.standard import flat_table, standard_tables
+    from srexp.comparison.tables import make_table
+
+    methods, repeated = group([read_run(run) for run in ranked], names)
+    limit = _ROWS if given.limit is None else given.limit
+    remarks = [
+        *[line for line in remarks if not line.startswith(f"{len(boards)} tables")],
+        *repeated,
+    ]
+    if limit and limit < len(methods):
+        remarks.append(f"{limit} of {len(methods)} methods (--limit)")
+        methods = methods[:limit]
+    bicubic = names.get(BICUBIC, BICUBIC)
+    tasks = dict.fromkeys(board.task for board in boards)
+    tables = [make_table(task, methods, "psnr", bicubic, pairs=False) for task in tasks
+              if any(method.evaluations(task) for method in methods)]  # fmt: skip
+    console = make_console()
+    if given.format == "csv":
+        console.out(to_csv(flat_table(tables, given.over)), highlight=False, end="")
+        return
+    shown = standard_tables(tables, given.over)
+    if given.format == "table":
+        for part in output.to_rich(shown, remarks):
+            console.print(part)
+        return
+    console.out(
+        DOCUMENTS[given.format]("srexp leaderboard", shown, remarks), highlight=False, end=""
+    )
 
 
 def _plot(path: Path, boards: list[Board]) -> None:

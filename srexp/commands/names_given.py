@@ -38,17 +38,20 @@ def _split(
 ) -> tuple[str, str]:
     """The run and its name; `=` may stand in both, so the shortest beginning that fits is taken."""
     ids = {run.id for run in runs}
+    shown = sorted(runs, key=lambda run: run.info.get("created", 0))  # latest: of these
     problem = RunError(f"--name {text}: must be RUN=NAME, such as latest=Ours")
     for at in (index for index, character in enumerate(text) if character == "="):
         wanted, name = text[:at], text[at + 1 :]
         if wanted in others:
             return wanted, name
         try:
-            run = find_run(wanted, output_dir, runs)
+            run = find_run(wanted, output_dir, shown)
         except RunError as error:
-            problem = RunError(f"--name {text}: {error}")
+            several = "runs begin so" in str(error)
+            why = str(error) if several else f"no run that is shown is called {wanted}"
+            problem = RunError(f"--name {text}: {why}")
             continue
         if run.id not in ids:
-            raise RunError(f"--name {text}: {run.id} is not among the runs that are compared")
+            raise RunError(f"--name {text}: {run.id} is not among the runs that are shown")
         return run.id, name
     raise problem

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from srexp.comparison.index import Entry
+from srexp.comparison.methods import group_runs
 from srexp.comparison.results import TaskKey, is_ensemble, read_run
 from srexp.comparison.summary import Summary, cost_of, summarize
 from srexp.comparison.tasks import VALIDATION, check_known
-from srexp.tracking.record import RunError
+from srexp.config.names import DEFAULTS
+from srexp.evaluation.statistics import t_interval
+from srexp.tracking.record import RunError, RunFolder
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Row:
 
     Attributes:
         run: Its id.
-        title: What was typed; of an older run what sets it apart in its sweep, or nothing.
+        title: What was typed; of an older run nothing, if that was not noted.
         summary: Its scores.
         parameters: Trained ones.
         multiply_adds: For an SR image of 1280x720.
@@ -112,6 +115,49 @@ def make_boards(
     return [_board(task, images, groups[task, images], sort) for task, images in order]
 
 
+def pooled(
+    board: Board, runs: Mapping[str, RunFolder], names: Mapping[str, str] | None = None
+) -> Board:
+    """The same with one row a method: runs that differ in seed alone are one.
+
+    Its gain is the mean over seeds with the 95 % interval over seeds; of one seed as it was, over
+    images.
+
+    Args:
+        board: One row a run.
+        runs: Id -> run.
+        names: Id of a run -> what its method is called; None for what sets it apart.
+    """
+    known = [row for row in board.rows if _readable(runs[row.run])]
+    known.sort(key=lambda row: math.isnan(row.parameters))  # of a run and its repetition
+    found, _ = group_runs([runs[row.run] for row in known], names)
+    by_id = {row.run: row for row in known}
+    rows = [row for row in board.rows if row.run not in by_id]
+    for method in found:
+        kinds: dict[str, list[Row]] = {}
+        for run in method.runs:  # a network and its self-ensemble are two
+            kinds.setdefault(by_id[run.id].summary.method, []).append(by_id[run.id])
+        for kind, members in kinds.items():
+            ensemble = len(kinds) > 1 and is_ensemble(kind, "")
+            rows.append(_mean_row(f"{method.name}+" if ensemble else method.name, members))
+    return replace(board, rows=rows)
+
+
+def _readable(run: RunFolder) -> bool:
+    try:
+        return bool(run.config)
+    except RunError:  # of a newer srexp, or damaged: it stands for itself
+        return False
+
+
+def _mean_row(name: str, rows: Sequence[Row]) -> Row:
+    first = replace(rows[0], title=name)
+    if len(rows) == 1:
+        return first
+    gain = t_interval([row.summary.gain.mean for row in rows])
+    return replace(first, summary=replace(first.summary, gain=gain))
+
+
 def pareto(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[Row]:
     """The rows that no other one beats in both gain and cost, the cheapest first."""
     best, front = -math.inf, []
@@ -179,7 +225,7 @@ def _row(entry: Entry, summary: Summary) -> Row:
     seconds = (info.get("progress") or {}).get("seconds", math.nan)
     return Row(
         entry.run.id,
-        info.get("typed") or info.get("title") or ("defaults" if "typed" in info else ""),
+        info.get("title") or info.get("typed") or (DEFAULTS if "typed" in info else ""),
         summary,
         cost.parameters if cost else math.nan,
         cost.multiply_adds * times if cost else math.nan,

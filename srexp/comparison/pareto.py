@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ _DPI = 150
 _POINT, _FRONT, _INK = "#56B4E9", "#D55E00", "#222222"  # Okabe and Ito's
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _TASKS = 6
-_LONGEST = 44  # of a name, in characters
+_LONGEST = 30  # of a line of a name, in characters
 _ROOM = 0.12  # of the width, between two names
 _LINEAR = 4  # costs that differ by less stand on a linear axis
 _COSTS: tuple[tuple[str, Callable[[Row], float]], ...] = (
@@ -35,7 +36,7 @@ def draw(boards: Sequence[Board], kind: str) -> bytes:
     """One row of pictures a task: gain against multiply-adds, and against parameters.
 
     Args:
-        boards: What to draw; all of their rows.
+        boards: What to draw; all of their rows, one a method (`leaderboard.pooled`).
         kind: `png`, `svg` or `pdf`.
 
     Raises:
@@ -54,7 +55,9 @@ def draw(boards: Sequence[Board], kind: str) -> bytes:
 
     figure = Figure((_WIDTH, _HEIGHT * len(drawn)), layout="constrained", facecolor="white")
     figure.supxlabel(
-        "line: no run gains more for less; bars: 95 % interval over images", fontsize=9
+        "line: no method gains more for less; bars: 95 % interval over seeds, of one seed over "
+        "images",
+        fontsize=9,
     )
     for board, row in zip(drawn, figure.subplots(len(drawn), 2, squeeze=False), strict=True):
         _draw_board(board, row)
@@ -78,24 +81,22 @@ def _draw_board(board: Board, row: Sequence[Axes]) -> None:
         _draw(axes, known, cost)
         axes.set_xlabel(name, fontsize=11)
         axes.set_ylabel("gain over bicubic, PSNR in dB", fontsize=11)
-    runs = count(missing, "run of unknown cost is", "runs of unknown cost are")
+    runs = count(missing, "method of unknown cost is", "methods of unknown cost are")
     left = f"; {runs} not drawn" if missing else ""
     row[0].set_title(plain(board.label + left), loc="left", fontsize=10)
 
 
 def _draw(axes: Axes, rows: Sequence[Row], cost: Callable[[Row], float]) -> None:
     front = pareto(rows, cost)
-    axes.plot([cost(row) for row in rows], [row.summary.gain.mean for row in rows], "o",
-              color=_POINT, markersize=5, markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
-    costs = [cost(row) for row in front]
-    gains = [row.summary.gain.mean for row in front]
-    halves = [
-        row.summary.gain.high - row.summary.gain.mean if row.summary.gain.n > 1 else 0.0
-        for row in front
-    ]
-    axes.step(costs, gains, where="post", color=_FRONT, linewidth=1.5)
-    axes.errorbar(costs, gains, yerr=halves, fmt="o", color=_FRONT, markersize=7, capsize=3,
-                  linewidth=1)  # fmt: skip
+    for shown, style in (
+        (rows, {"color": _POINT, "markersize": 5, "capsize": 2, "linewidth": 0.8}),
+        (front, {"color": _FRONT, "markersize": 7, "capsize": 3, "linewidth": 1}),
+    ):
+        costs = [cost(row) for row in shown]
+        gains = [row.summary.gain for row in shown]
+        halves = [gain.high - gain.mean if gain.n > 1 else 0.0 for gain in gains]
+        axes.errorbar(costs, [gain.mean for gain in gains], yerr=halves, fmt="o", **style)  # type: ignore[arg-type]
+    axes.step(costs, [gain.mean for gain in gains], where="post", color=_FRONT, linewidth=1.5)
     _style(axes, [cost(row) for row in rows])
     _name(axes, front, cost)
 
@@ -120,7 +121,7 @@ def _style(axes: Axes, costs: Sequence[float]) -> None:
 
 
 def _name(axes: Axes, front: Sequence[Row], cost: Callable[[Row], float]) -> None:
-    """Name the runs of the front from the best down, where there is room."""
+    """Name the methods of the front from the best down, where there is room."""
     to_axes = axes.transData + axes.transAxes.inverted()
     taken: list[float] = []
     for row in reversed(front):
@@ -129,9 +130,8 @@ def _name(axes: Axes, front: Sequence[Row], cost: Callable[[Row], float]) -> Non
         if any(abs(x - other) < _ROOM for other in taken):
             continue
         taken.append(x)
-        label = row.title or row.run
-        label = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
-        # Above and to the left of the front there are no runs.
+        label = textwrap.fill(row.title or row.run, _LONGEST)
+        # Above and to the left of the front there are no points.
         name = axes.annotate(plain(label), point, (-5 if x > 0.5 else 5, 7),
                              textcoords="offset points", ha="right" if x > 0.5 else "left",
                              fontsize=8, color=_INK, bbox=_BEHIND)  # fmt: skip

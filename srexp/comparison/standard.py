@@ -14,6 +14,8 @@ from srexp.pages.table import Cell, Part, Table
 from srexp.words import count
 
 Over = Literal["images", "seeds"]
+# As papers have them; others come after.
+_SETS = ("set5", "set14", "bsd100", "urban100", "manga109")
 _DIGITS = {"psnr": 2, "ssim": 4}
 # Of more columns the scales go into rows of their own.
 _MOST_COLUMNS = 6
@@ -25,6 +27,8 @@ _OVER = {
 
 def standard_tables(tables: Sequence[TaskTable], over: Over | None = None) -> list[Table]:
     """Tables to be printed in a paper; one for each protocol and degradation.
+
+    Numbers stand in one column only if they are of one digest: a task is a column.
 
     The best of a column is set in bold, the second underlined, once rounded, PSNR and SSIM each.
 
@@ -38,7 +42,7 @@ def standard_tables(tables: Sequence[TaskTable], over: Over | None = None) -> li
 def _groups(tables: Sequence[TaskTable]) -> list[list[TaskTable]]:
     """What may stand side by side: one protocol with the same settings, one degradation."""
     groups: list[list[TaskTable]] = []
-    for table in tables:
+    for table in sorted(tables, key=_place):
         for group in groups:
             if _fits(table, group):
                 group.append(table)
@@ -46,6 +50,11 @@ def _groups(tables: Sequence[TaskTable]) -> list[list[TaskTable]]:
         else:
             groups.append([table])
     return groups
+
+
+def _place(table: TaskTable) -> tuple[int, int]:
+    images = table.task.images
+    return _SETS.index(images) if images in _SETS else len(_SETS), table.task.scale
 
 
 def _fits(table: TaskTable, group: Sequence[TaskTable]) -> bool:

@@ -111,7 +111,12 @@ class TaskTable:
 
 
 def make_table(
-    task: TaskKey, methods: Sequence[Method], metric: Metric, bicubic: str = BICUBIC
+    task: TaskKey,
+    methods: Sequence[Method],
+    metric: Metric,
+    bicubic: str = BICUBIC,
+    *,
+    pairs: bool = True,
 ) -> TaskTable:
     """All methods that were scored on one task.
 
@@ -120,6 +125,7 @@ def make_table(
         methods: Of some, not all runs may have been.
         metric: Of gains and differences.
         bicubic: What it is called.
+        pairs: Whether to compare them with one another.
 
     Raises:
         RunError: Tables of the same digest that do not agree in their images or in bicubic.
@@ -180,7 +186,7 @@ def make_table(
         tuple(names[index] for index in counted),
         tuple(names[index] for index in sorted(infinite)),
         tuple(made),
-        tuple(_pairs(methods, means[metric][1:])),
+        tuple(_pairs(methods, means[metric][1:])) if pairs else (),
         means[metric][1:],
     )
 

@@ -18,7 +18,7 @@ _LONGEST_SLUG = 32
 DEFAULTS = "defaults"
 MORE = "…"
 _ABSENT = object()
-_RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_.*?(\w+)")
+_RUN_ID = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_.*_(\w{4})")
 # What a composition is made by, and what says nothing about a run beside others.
 _NOT_SAID = ("hydra", "sweep", "resume")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FOLDED = 4  # the least that a folded column needs
 # Characters of a row that a column of an `article` in two columns has room for.
-_NARROW = 42
+_NARROW = 50
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def to_latex(table: Table) -> str:
         body.insert(row, r"\midrule")
     widest = max(sum(len(plain(cell)) + 2 for cell in row) for row in (table.heads, *table.rows))
     kind = "table" if widest <= _NARROW else "table*"
-    caption = [f"\\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
+    caption = [f"\\caption{{{escape_latex(table.caption)}}}", r"\medskip"] if table.caption else []
     return "\n".join([
         *(f"% {' '.join(note.split())}" for note in table.notes),
         f"\\begin{{{kind}}}[tbp]",

@@ -40,7 +40,7 @@ def test_a_trained_run_beside_bicubic(trained: Any, command: Any, tmp_path: Path
     assert row["psnr"] == pytest.approx(result["psnr"], abs=1e-9)
     assert bicubic["psnr"] == pytest.approx(row["psnr"] - row["difference"], abs=1e-9)
     done = command(trained.folder, "compare", "latest")
-    assert f"{row['psnr']:.2f}" in done.stdout and "depth=3 filters=8 steps=60 …" in done.stdout
+    assert f"{row['psnr']:.2f}" in done.stdout and "depth=3 filters=8 steps=60" in done.stdout
 
 
 def test_runs_are_named_as_elsewhere(make: Any, call: Main) -> None:
@@ -98,6 +98,48 @@ def test_to_a_file(make: Any, call: Main, refused: Main, tmp_path: Path) -> None
         else:
             assert path.read_text() == shown
     assert "cannot be written" in refused(run.id, "-o", str(tmp_path / "no" / "file"))
+
+
+def test_names_are_those_that_were_given(make: Any, call: Main, refused: Main) -> None:
+    one, other = make([0.1, 0.2], "model.depth=3"), make([0.3, 0.4], "model.depth=5")
+    text = call(
+        one.id, other.id, "--name", f"{one.id}=Ours (a=b)", "--name", "bicubic=Bicubic",
+        "--table", "paper", "--format", "csv",
+    )  # fmt: skip
+    assert [line.split(",")[2] for line in text.splitlines()[1:]] == [
+        "Bicubic", "Ours (a=b)", "depth=5",
+    ]  # fmt: skip
+    assert "| Ours |" in call(one.id, other.id, "--name", "latest=Ours", "--format", "markdown")
+    for given, said in (
+        ("x", "must be RUN=NAME"), ("x=y", "no run that is shown is called x"),
+        (f"{one.id}=", "must be RUN=NAME"), ("20=y", "2 runs begin so"),
+        (f"{one.id}=bicubic", "is the baseline"),
+    ):  # fmt: skip
+        assert said in refused(one.id, other.id, "--name", given)
+
+
+def test_the_table_of_papers_and_the_statistics(make: Any, call: Main, refused: Main) -> None:
+    """Both, where there is more than one column; of latex the one, of csv the other."""
+    runs = [make([make_report([0.1, 0.2], scale=scale)], f"degradation.scale={scale}").id
+            for scale in (2, 3)]  # fmt: skip
+    paper, statistics = "Best in bold", "better on"
+    for arguments, shown in (
+        ((), (True, True)), (("--format", "markdown"), (True, True)),
+        (("--format", "latex"), (True, False)), (("--format", "html"), (True, True)),
+        (("--table", "paper"), (True, False)), (("--table", "statistics"), (False, True)),
+        (("--format", "latex", "--table", "statistics"), (False, True)),
+    ):  # fmt: skip
+        text = call(*runs, *arguments)
+        assert (paper in text, statistics in text) == shown, arguments
+    assert "x2" in call(*runs, "--table", "paper") and "x3" in call(*runs, "--table", "paper")
+    assert "p_holm" in call(*runs, "--format", "csv")
+    assert paper not in call(runs[0]) and "over images" in call(runs[0], "--intervals")
+    for arguments, said in (
+        (("--seeds", "--intervals"), "not allowed with argument"),
+        (("--seeds", "--table", "statistics"), "--seeds: belongs to the table of papers"),
+        (("--format", "json", "--table", "paper"), "json holds all numbers"),
+    ):
+        assert said in refused(*runs, *arguments)
 
 
 def test_filters_and_metric(make: Any, call: Main) -> None:

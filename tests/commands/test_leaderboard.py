@@ -74,6 +74,28 @@ def test_formats_say_the_same(make: Any, call: Main) -> None:
     assert call("--limit", "0").count("_deconv-x2_") == 25
 
 
+def test_the_table_of_papers(make: Any, call: Main, refused: Main) -> None:
+    for scale in (2, 3):
+        for seed in (0, 1):
+            make([make_report([0.1, 0.3 + seed], scale=scale)], f"degradation.scale={scale}",
+                 f"seed={seed}", title="ours")  # fmt: skip
+    better = make([make_report([0.9, 0.9])], "model.depth=9")
+    text = call(
+        "--table", "paper", "--format", "markdown", "--name", f"{better.id}=Best", "--seeds"
+    )
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert rows[0] == "| method | set5 x2 | set5 x3 |"
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| bicubic", "| Best", "| depth=7"]
+    assert rows[3].endswith("| - |") and rows[4].count("±") == 4
+    assert r"\begin{table" in call("--format", "latex")
+    assert "set5 x3 PSNR" in call("--table", "paper", "--format", "csv")
+    assert "<table" in call("--table", "paper", "--format", "html")
+    assert "1 of 2 methods (--limit)" in call("--table", "paper", "--limit", "1")
+    assert "belong to --table paper" in refused("--seeds")
+    assert "belongs to --table paper and to --plot" in refused("--name", "latest=x")
+    assert "leave one of the two out" in refused("--table", "paper", "--json")
+
+
 def test_nothing_to_rank_is_no_error(make: Any, call: Main, output: Path) -> None:
     assert "python -m srexp train" in call() and not output.exists()
     make([0.1, 0.2]).update(status="INTERRUPTED")

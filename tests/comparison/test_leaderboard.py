@@ -20,7 +20,7 @@ from tests_scored import make_report, write_report
 
 from srexp.comparison import ranking
 from srexp.comparison.index import indexed
-from srexp.comparison.leaderboard import SORTS, Board, Row, make_boards, pareto
+from srexp.comparison.leaderboard import SORTS, Board, Row, make_boards, pareto, pooled
 from srexp.comparison.pareto import draw
 from srexp.pages.table import DOCUMENTS, Table, to_rich, to_text
 from srexp.tracking.record import RunError, RunFolder
@@ -192,6 +192,32 @@ def test_the_pareto_front_is_what_nobody_beats_in_both(make: Make, output: Path)
         assert front == expected
 
 
+def test_seeds_are_one_point_with_their_interval(make: Make, output: Path) -> None:
+    """Of one seed the interval over images stays."""
+    gains = ([0.1, 0.5], [0.3, 0.9], [0.2, 0.4])
+    runs = [make(row, f"seed={seed}", "model.depth=3") for seed, row in enumerate(gains)]
+    runs += [make([0.7, 0.9], "model.depth=5")]
+    (board,) = boards(output)
+    pool = pooled(board, {run.id: run for run in runs}, {runs[3].id: "Ours"})
+    rows = {row.title: row.summary.gain for row in pool.rows}
+    assert set(rows) == {"depth=3", "Ours"}
+    means = [np.mean(row) for row in gains]
+    expected = scipy.stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    assert rows["depth=3"].n == 3
+    assert rows["depth=3"].mean == pytest.approx(np.mean(means))
+    assert (rows["depth=3"].low, rows["depth=3"].high) == pytest.approx(tuple(expected))
+    assert rows["Ours"] == next(r.summary.gain for r in board.rows if r.run == runs[3].id)
+
+
+def test_a_run_whose_configuration_cannot_be_read_is_a_point_of_its_own(
+    make: Make, output: Path
+) -> None:
+    runs = [make([0.1, 0.5], f"seed={seed}", title="x") for seed in range(2)]
+    (runs[0].folder / "config.json").write_text("{")
+    (board,) = boards(output)
+    assert len(pooled(board, {run.id: run for run in runs}).rows) == 2
+
+
 # What is written.
 
 
@@ -224,11 +250,11 @@ def test_csv_and_json_hold_all_digits_and_what_they_belong_to(make: Make, output
 
 
 def test_a_run_is_told_apart_by_what_was_typed(make: Make, output: Path) -> None:
-    make([0.1, 0.2], title="seed=1", typed="seed=1 act=relu")
+    make([0.1, 0.2], title="act=relu seed=1", typed="seed=1 act=relu tracking=none")
     make([0.3, 0.4], title=None, typed="")
     make([0.2, 0.3], title="depth=3")  # of before it was noted
     (board,) = boards(output)
-    assert [row.title for row in board.rows] == ["defaults", "depth=3", "seed=1 act=relu"]
+    assert [row.title for row in board.rows] == ["defaults", "depth=3", "act=relu seed=1"]
 
 
 def test_markdown_survives_a_title_with_bars(make: Make, output: Path) -> None:

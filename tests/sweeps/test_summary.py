@@ -172,6 +172,13 @@ def test_markdown_rows_keep_their_columns_whatever_the_names(one: One) -> None:
     assert bars == [5, 5, 5, 4, 4, 4]
 
 
+def test_latex_has_the_same_rows(one: One) -> None:
+    jobs = [one(1, {"data.train_dir": "a_b & c"}, 1.0), one(2, {"data.train_dir": "c"}, "failed")]
+    text = summary.latex(jobs, "sweep x: 50 %")
+    assert r"a\_b \& c & $+1.000$ & 1 \\" in text and r"\caption{sweep x: 50 \%" in text
+    assert text.count(r"\begin{tabular}") == 2 and "2: " in text
+
+
 def test_csv_has_every_job_in_full_precision(one: One) -> None:
     jobs = [
         one(1, {"model.depth": "3", "seed": "0"}, 0.1 + 0.2),
