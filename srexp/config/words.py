@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from srexp.config import COMMANDS
-from srexp.config.catalogue import SEVERAL, Catalogue, Group, catalogue
+from srexp.config.catalogue import SEVERAL, Catalogue, Group, catalogue, commands_with
 
 
 @dataclass(frozen=True)
@@ -341,6 +341,8 @@ def _of_word(
         return None
     plain = word.lower().replace("-", "_")
     meaning = meant(plain, value or "", known)
+    if meaning is None and plain not in WORDS and commands_with(plain):
+        return None  # a group of another command
     if meaning is None:
         where = elsewhere(plain, command)
         return f"{argument}: no key of srexp {command}; {where}" if where else None

@@ -15,7 +15,7 @@ from tests_environment import command_environment
 # What is typed -> what the one line must say.
 CASES = {
     "model.dpth=7": ["model.dpth", "did you mean model.depth?"],
-    "act=leaky": ["act=leaky", "did you mean leaky_relu?", "prelu"],
+    "act=leaky": ["act=leaky", "type act=leaky_relu", "prelu"],
     "+model.foo=1": ["model.foo", "deconv has no such key"],
     "+optimizer.learning_rat=1": ["did you mean learning_rate?"],
     "+foo=1": ["foo", "no such key"],
