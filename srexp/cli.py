@@ -104,7 +104,7 @@ def _main(arguments: list[str]) -> None:
         print(f"srexp {__version__}")
         return
     if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
-        _complete(arguments)
+        importlib.import_module("srexp.commands.completion").complete(arguments, COMMANDS)
         return
     command = arguments[0]
     if command not in COMMANDS:
@@ -128,69 +128,3 @@ def _run(command: str, arguments: list[str]) -> None:
     # Hydra reads sys.argv itself, and takes -m before the first override only.
     sys.argv = [f"srexp {command}", *sorted(arguments, key=lambda a: a not in _MULTIRUN)]
     importlib.import_module(f"srexp.commands.{command}").main()
-
-
-def _complete(arguments: list[str]) -> None:
-    """Shell completion: the command first, then Hydra's own for the command's line.
-
-    Hydra knows no sub-commands, so it is shown the line without ours.
-    """
-    if not any(argument.startswith("query") for argument in arguments):
-        sys.argv = ["srexp", *arguments]  # install and uninstall: Hydra names the script `srexp`
-        importlib.import_module("srexp.commands.train").main()
-        return
-    line = os.environ.get("COMP_LINE", "")
-    words = line.split(" ")
-    given = [word for word in words[1:] if word]
-    if not given or (len(given) == 1 and not line.endswith(" ")):
-        start = given[0] if given else ""
-        print(" ".join(name for name in COMMANDS if name.startswith(start)))
-        return
-    if given[0] == "runs":
-        _complete_runs(given[1:], line.endswith(" "))
-    if given[0] in ("compare", "report"):
-        _print_fitting(_run_ids(), "" if line.endswith(" ") else given[-1])
-    if given[0] == "data" and given[1:2] != ["preview"]:
-        _complete_data(given[1:], line.endswith(" "))
-    elif given[0] == "data":
-        given, line = ["train"], line.replace("data preview", "train", 1)
-    if given[0] in HYDRA:
-        rest = line.split(given[0], 1)[1].lstrip(" ")
-        os.environ["COMP_LINE"] = f"srexp {rest}"
-        os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
-        sys.argv = ["srexp", *arguments]
-        importlib.import_module(f"srexp.commands.{given[0]}").main()
-
-
-def _complete_data(words: list[str], next_word: bool) -> None:
-    known: list[str] = []
-    if not words or (len(words) == 1 and not next_word):
-        known = ["list", "fetch", "check", "preview"]
-    elif words[0] in ("fetch", "check"):
-        from srexp.data.known import known_sets
-
-        known = list(known_sets())
-    start = "" if next_word or not words else words[-1]
-    print(" ".join(name for name in known if name.startswith(start)))
-
-
-def _complete_runs(words: list[str], next_word: bool) -> None:
-    if not words or (len(words) == 1 and not next_word):
-        known = ["list", "show", "rm"]
-    elif words[0] in ("show", "rm"):
-        known = _run_ids()
-    else:
-        known = []
-    _print_fitting(known, "" if next_word or not words else words[-1])
-
-
-def _run_ids() -> list[str]:
-    from pathlib import Path
-
-    from srexp.tracking.record import runs
-
-    return [run.id for run in runs(Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")))]
-
-
-def _print_fitting(known: list[str], start: str) -> None:
-    print(" ".join(name for name in known if name.startswith(start)))

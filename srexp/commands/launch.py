@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from srexp.commands.console import make_console
 from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.interruption import Interruption
+from srexp.commands.messages import describe_sweep
 from srexp.commands.sweep import Sweep
 from srexp.config.compose import prepare_hydra
 from srexp.config.resume import initial_run
@@ -75,10 +76,15 @@ class Launch:
             OptionError: A job's configuration cannot work; none was started.
             CommandInterrupted: A signal came; what was trained is saved.
         """
-        warm_up(_PRELOAD)  # takes seconds, while the jobs are composed and checked
+        if not all("trainer.dry_run=true" in job for job in job_overrides):
+            warm_up(_PRELOAD)  # takes seconds, while the jobs are composed and checked
         setup_globals()
         plans = [self._plan(list(o), first_index + i) for i, o in enumerate(job_overrides)]
         experiments, remarks = _checked(plans)
+        if all(experiment.trainer.dry_run for experiment in experiments):
+            names = names_of(choices_of([plan.overrides for plan in plans], self.swept))
+            describe_sweep(make_console(), names, experiments, remarks)
+            return [_job_return(plan) for plan in plans]
         if self._sweep is None:  # a search comes here again and again
             for remark in remarks:
                 make_console().print(f"note: {remark}")
@@ -159,7 +165,7 @@ class Launch:
                 for plan, name, choice in zip(plans, names, choices, strict=True)
             ]
         )  # fmt: skip
-        if self._sweep.parent_run_id is None and not experiment.trainer.dry_run:
+        if self._sweep.parent_run_id is None:
             self._sweep.begin_view()
         return self._sweep
 
@@ -237,13 +243,20 @@ def _checked(plans: list[_Plan]) -> tuple[list[Experiment], list[str]]:
     return experiments, list(remarks)
 
 
-def _returned(plan: _Plan, sweep: Sweep) -> JobReturn:
-    job = sweep.results[plan.number]
+def _job_return(plan: _Plan) -> JobReturn:
+    """Of a job that gave nothing yet."""
     with open_dict(plan.config):
         hydra = plan.config.pop("hydra")
     done = JobReturn(plan.overrides, plan.config, OmegaConf.create({"hydra": hydra}))
     done.working_dir, done.task_name = str(Path.cwd()), "train"
-    done.status, done.return_value = JobStatus.COMPLETED, job.gain
+    done.status, done.return_value = JobStatus.COMPLETED, None
+    return done
+
+
+def _returned(plan: _Plan, sweep: Sweep) -> JobReturn:
+    job = sweep.results[plan.number]
+    done = _job_return(plan)
+    done.return_value = job.gain
     if plan.number in sweep.failed:
         done.status, done.return_value = JobStatus.FAILED, CommandFailed(job.note, 1)
     return done

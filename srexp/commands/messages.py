@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
 from srexp.commands.quiet import quiet_import
+from srexp.pages.times import duration
 from srexp.tracking.record import RunFolder, runs
+from srexp.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from srexp.evaluation.scoring import Report
+    from srexp.evaluation.scoring import Report, Task
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
 
@@ -43,34 +44,106 @@ def mention_short_schedule(console: Console, experiment: Experiment) -> None:
         )
 
 
-def describe(
-    console: Console, experiment: Experiment, materials: Materials, values: dict[str, Any]
-) -> None:
-    """Say what would be trained."""
+def describe(console: Console, experiment: Experiment, materials: Materials) -> None:
+    """Say what would be trained, what matters first."""
     with quiet_import():
         import tensorflow  # noqa: F401
-    from srexp.evaluation import cost
-    from srexp.training.session import build_network
+    from srexp.training.estimate import STEPS, estimate, forward_seconds
 
-    console.print(OmegaConf.to_yaml(OmegaConf.create(values)))
-    network = build_network(experiment)
-    measured = cost.measure(
-        network, scale=experiment.degradation.scale, upsampling=experiment.model.upsampling
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, highlight=False)
+
+    (found,) = estimate([experiment])
+    trainer, field = experiment.trainer, experiment.model.receptive_field
+    say(f"{experiment.model.name}: {found.cost}; receptive field {field}x{field} input pixels")
+    say(
+        f"{count(len(materials.train.images), 'training image')}, "
+        f"{count(materials.sampler.patch_count, 'different patch', 'different patches')} of "
+        f"{trainer.hr_patch_size}x{trainer.hr_patch_size}"
     )
-    field = experiment.model.receptive_field
-    console.print(f"{measured}; receptive field {field}x{field} input pixels")
-    sampler, trainer = materials.sampler, experiment.trainer
-    seen = trainer.steps * trainer.batch_size
-    console.print(
-        f"{len(materials.train.images)} training images with {sampler.patch_count:,} different "
-        f"patches of {trainer.hr_patch_size}x{trainer.hr_patch_size}; "
-        f"{trainer.steps:,} steps see {seen:,} patches"
+    say(
+        f"{trainer.steps:,} steps of {trainer.batch_size} patches: "
+        f"{passes(experiment, materials):.3g} passes over the training images"
     )
     for task in materials.validation:
-        console.print(f"validation: {task.label}")
+        say(f"validation: {task.label}")
     for task in materials.benchmarks:
-        console.print(f"benchmark: {task.label}")
-    console.print("dry run: nothing was trained, nothing was written")
+        say(f"benchmark: {task.label}")
+    for remark in materials.remarks:
+        say(f"note: {remark}")
+    scored = forward_seconds(experiment, found.step_seconds, _scored_pixels(experiment, materials))
+    training = found.step_seconds * trainer.steps
+    say(
+        f"time, about: {duration(training)} of training ({found.step_seconds:.2g} s a step, the "
+        f"median of up to {STEPS} here on one device), {duration(scored)} of the network on the "
+        "images that are scored; reading, scores and pictures come on top"
+    )
+    say("dry run: nothing was trained, nothing was written; every key: --cfg job")
+
+
+def describe_sweep(
+    console: Console, names: list[str], experiments: list[Experiment], remarks: list[str]
+) -> None:
+    """Say what a sweep would train: a line a job."""
+    with quiet_import():
+        import tensorflow  # noqa: F401
+    from rich.table import Table
+
+    from srexp.training.estimate import STEPS, estimate
+
+    threads = experiments[0].trainer.threads  # a process cannot change it
+    one = [replace(e, trainer=replace(e.trainer, threads=threads)) for e in experiments]
+    found = estimate(one)
+    table = Table()
+    table.add_column("job", justify="right")
+    table.add_column("what", overflow="fold")
+    for head in ("parameters", "multiply-adds", "steps", "time"):
+        table.add_column(head, justify="right", no_wrap=True)
+    total = 0.0
+    for number, (name, experiment, each) in enumerate(
+        zip(names, experiments, found, strict=True), 1
+    ):
+        steps = experiment.trainer.steps
+        seconds = each.step_seconds * steps
+        total += seconds
+        table.add_row(
+            str(number),
+            name,
+            f"{each.cost.parameters:,}",
+            f"{each.cost.multiply_adds / 1e9:.3g} G",
+            f"{steps:,}",
+            ("" if each.measured else "~") + duration(seconds),
+        )
+    console.print(table)
+    for remark in remarks:
+        console.print(f"note: {remark}", soft_wrap=True, highlight=False)
+    console.print(
+        f"{count(len(names), 'run')}, about {duration(total)} of training one after the other. "
+        f"Of the job with the fewest multiply-adds a step and of the one with the most up to "
+        f"{STEPS} steps were timed here, on one device; ~ lies between by its multiply-adds (they "
+        "are for an image of 1280x720). Reading, scores and pictures come on top",
+        highlight=False,
+    )
+    console.print("dry run: nothing was trained, nothing was written", highlight=False)
+
+
+def passes(experiment: Experiment, materials: Materials) -> float:
+    """How often the steps see each pixel of the training images, on average: epochs."""
+    trainer = experiment.trainer
+    shapes = materials.train.images.shapes.values()
+    pixels = sum(height * width for height, width, *_ in shapes)
+    return trainer.steps * trainer.batch_size * trainer.hr_patch_size**2 / pixels
+
+
+def _scored_pixels(experiment: Experiment, materials: Materials) -> int:
+    """Of all images at all evaluations of a run."""
+    evaluations = -(-experiment.trainer.steps // experiment.trainer.eval_every)
+
+    def pixels(tasks: list[Task]) -> int:
+        shapes = [shape for task in tasks for shape in task.images.images.shapes.values()]
+        return sum(height * width for height, width, *_ in shapes)
+
+    return (evaluations + 1) * pixels(materials.validation) + pixels(materials.benchmarks)
 
 
 def say_speed(console: Console, outcome: Any) -> None:

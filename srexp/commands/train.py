@@ -121,12 +121,13 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
             if strategy is not None and not strategy.chief:
                 work_along(experiment, materials, strategy, run, interruption)
                 return None
+            if experiment.trainer.dry_run:
+                messages.describe(console, experiment, materials)
+                messages.mention_short_schedule(console, experiment)
+                return None
             for remark in materials.remarks:
                 console.print(f"note: {remark}")
             messages.mention_short_schedule(console, experiment)
-            if experiment.trainer.dry_run:
-                messages.describe(console, experiment, materials, values)
-                return None
             interruption.hold()  # a run that is there must get a status
             resume = run is not None
             if run is not None:
@@ -352,7 +353,8 @@ def _prepare(console: Console, training: Training) -> Any:
     console.print(
         f"{experiment.model.name}: {session.cost}; "
         f"{count(training.materials.sampler.patch_count, 'patch', 'patches')} of "
-        f"{count(len(training.materials.train.images), 'image')}; "
+        f"{count(len(training.materials.train.images), 'image')}, "
+        f"{messages.passes(experiment, training.materials):.3g} passes over the images; "
         f"on {gpus or surroundings['processor']}"
         + (f", {strategy.description}" if strategy.description else "")
     )

@@ -284,7 +284,7 @@ def advice(
         flags: Hydra's, and whether each takes a value.
         known: The command's groups and keys.
     """
-    known = _as_chosen(known, arguments)
+    known = as_chosen(known, arguments)
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
@@ -314,7 +314,7 @@ def advice(
     return None
 
 
-def _as_chosen(known: Catalogue, arguments: Sequence[str]) -> Catalogue:
+def as_chosen(known: Catalogue, arguments: Sequence[str]) -> Catalogue:
     """With the options that a command line chooses in the place of the default ones."""
     groups = dict(known.groups)
     for argument in arguments:

@@ -288,7 +288,7 @@ def test_completion_of_runs(make: Any, completed: Any, tmp_path: Path) -> None:
     run = make([0.1, 0.2])
     for line, expected in (
         ("srexp comp", "compare"),
-        ("srexp compare ", run.id),
+        ("srexp compare ", f"{run.id} latest"),
         (f"srexp compare {run.id} {run.id[:6]}", run.id),
         ("srexp compare x", ""),
     ):

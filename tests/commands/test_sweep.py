@@ -330,3 +330,22 @@ def test_what_is_said_of_the_images_of_all_jobs_is_said_once(tmp_path: Path) -> 
     experiments, remarks = _checked(plans)
     assert [experiment.seed for experiment in experiments] == [1, 2]
     assert remarks == [f"{tmp_path}: c.heic: kinds that are not read (1 heic)"]
+
+
+def test_a_dry_run_of_a_sweep_is_a_table_and_writes_nothing(
+    command: Callable[..., Any], tmp_path: Path
+) -> None:
+    arguments = (*QUICK[1:], "tracking=none", "trainer.dry_run=true")
+    done = command(tmp_path, "train", "-m", "model.depth=2,4", "act=relu,prelu", *arguments)
+    assert done.code == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+    rows = [line.split("│")[1:-1] for line in done.stdout.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert [row[:2] for row in cells] == [
+        ["1", "depth=2 act=relu"], ["2", "depth=2 act=prelu"],
+        ["3", "depth=4 act=relu"], ["4", "depth=4 act=prelu"],
+    ]  # fmt: skip
+    # 3 to 4 channels and back, between them 4 to 4; kernels of 9; PReLU has 4 slopes a layer.
+    assert [int(row[2]) for row in cells] == [223, 227, 519, 531]
+    assert all(re.fullmatch(r"~?\d+:\d\d", row[5]) for row in cells)
+    assert "4 runs, about" in done.stdout and "one after the other" in done.stdout

@@ -22,6 +22,8 @@ import pytest
 from PIL import Image
 from tests_environment import command_environment
 
+from srexp.config.compose import compose
+from srexp.data.sources import read_photos
 from srexp.training import checkpoint
 
 LONG = ("trainer.steps=100000", "tracking=none")
@@ -292,7 +294,12 @@ def test_dry_run_says_what_and_writes_nothing(command, tmp_path) -> None:
     assert f"{parameters:,} parameters" in done.stdout
     assert "receptive field 11x11" in done.stdout
     assert "different patches of 48x48" in done.stdout
-    assert not (tmp_path / "outputs").exists()
+    photos = compose()["data"]["train"]
+    pixels = sum(image.size // 3 for image in read_photos("train", photos).images.values())
+    assert f"{500 * 16 * 48**2 / pixels:.3g} passes over the training images" in done.stdout
+    assert done.stdout.index("parameters") < done.stdout.index("benchmark:")
+    assert re.search(r"time, about: \d+:\d\d of training", done.stdout)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
