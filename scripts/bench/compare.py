@@ -29,14 +29,14 @@ COLUMNS = (
 def write_run(folder: Path, config: dict, seed: int, depth: int) -> None:
     folder.mkdir(parents=True)
     config = {**config, "seed": seed, "model": {**config["model"], "depth": depth}}
-    (folder / "config.json").write_text(json.dumps({"format": 1, **config}))
+    (folder / "config.json").write_text(json.dumps({"format": 1, **config}), encoding="utf-8")
     info = {"id": folder.name, "name": "deconv-x2", "status": "FINISHED", "created": time.time(),
             "updated": time.time(), "images_digest": "d"}  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(info))
+    (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
     for name, count in (("set5", 5), ("set14", 14), ("bsd100", 100)):
         path = folder / "evaluations" / f"{name}_x2" / "y_paper" / "final.csv"
         path.parent.mkdir(parents=True)
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             for image in range(count):

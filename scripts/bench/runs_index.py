@@ -70,7 +70,7 @@ def _seconds(command: list[str], outputs: Path) -> tuple[float, float]:
     start, used = time.perf_counter(), _used()
     done = subprocess.run(
         [sys.executable, "-m", "srexp", *command],
-        capture_output=True, text=True, check=False,
+        capture_output=True, encoding="utf-8", check=False,
         env={**os.environ, "SREXP_OUTPUT_DIR": str(outputs)},
     )  # fmt: skip
     if done.returncode:
@@ -100,13 +100,15 @@ def _make_run(folder: Path, number: int, config: dict, draw: random.Random) -> N
     for below in ("checkpoints", "grids"):
         (folder / below).mkdir(parents=True)
     text = json.dumps({"format": 1, **config}, indent=2)
-    (folder / "config.json").write_text(text)
-    (folder / "config.yaml").write_text(text)
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
     for file in ("best", "step-0000450", "step-0000500"):
         (folder / "checkpoints" / f"{file}.npz").write_bytes(bytes(1000))
     for file in ("environment.json", "model.keras", "run.lock"):
         (folder / file).write_bytes(bytes(1000))
-    (folder / "metrics.jsonl").write_text('{"step": 10, "time": 0.0, "metrics": {}}\n' * 55)
+    (folder / "metrics.jsonl").write_text(
+        '{"step": 10, "time": 0.0, "metrics": {}}\n' * 55, encoding="utf-8"
+    )
     depth = config["model"]["depth"]
     gains = {}
     for name, images in SETS.items():
@@ -115,7 +117,7 @@ def _make_run(folder: Path, number: int, config: dict, draw: random.Random) -> N
         gains[key] = gain
         (folder / "evaluations" / key).mkdir(parents=True)
         for stem in ("final", "step-0000250", "step-0000500") if name == "val" else ("final",):
-            (folder / "evaluations" / key / f"{stem}.csv").write_text(csv)
+            (folder / "evaluations" / key / f"{stem}.csv").write_text(csv, encoding="utf-8")
         for image in range(min(images, 3)):
             (folder / "grids" / key / f"{image}").mkdir(parents=True)
             (folder / "grids" / key / f"{image}" / "final.png").write_bytes(bytes(1000))
@@ -133,7 +135,7 @@ def _make_run(folder: Path, number: int, config: dict, draw: random.Random) -> N
         "ended": "done", "gains": gains, "failure": "",
         "result": {"task": "set14_x2/y_paper", "gain": gains["set14_x2/y_paper"], "psnr": 31.0},
     }  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(info, indent=2))
+    (folder / "run.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
 
 
 def _csv(name: str, images: int, depth: int, draw: random.Random) -> tuple[str, float]:

@@ -37,7 +37,7 @@ def srexp(folder: Path, *arguments: str) -> float:
     done = subprocess.run(
         [sys.executable, "-m", "srexp", "train", *TINY, *arguments, f"paths.output_dir={folder}"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if done.returncode:
@@ -66,7 +66,9 @@ def step_seconds(folder: Path) -> float:
     """Of all steps of a run, by its second window; median over the runs under a folder."""
     found = []
     for path in folder.rglob("metrics.jsonl"):
-        points = [json.loads(line)["metrics"] for line in path.read_text().splitlines()]
+        points = [
+            json.loads(line)["metrics"] for line in path.read_text(encoding="utf-8").splitlines()
+        ]
         rates = [p["train/images_per_second"] for p in points if "train/images_per_second" in p]
         found.append(STEPS * 4 / rates[1])
     return statistics.median(found)

@@ -69,7 +69,7 @@ def main() -> None:
             done = subprocess.run(
                 [sys.executable, __file__, "--child", f"--steps={given.steps}", *overrides, *more],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 check=True,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             )

@@ -316,7 +316,7 @@ def _usual_patch() -> int:
 
     from srexp.config.compose import conf_dir
 
-    trainer = yaml.safe_load((conf_dir() / "trainer" / "default.yaml").read_text())
+    trainer = yaml.safe_load((conf_dir() / "trainer" / "default.yaml").read_text(encoding="utf-8"))
     return int(trainer["hr_patch_size"])
 
 

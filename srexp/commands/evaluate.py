@@ -144,7 +144,7 @@ def mention_other_set(
         return
     for path in sorted((run.folder / "evaluations" / task.key).glob("*.json")):
         try:
-            before = json.loads(path.read_text())["digest"]
+            before = json.loads(path.read_text(encoding="utf-8"))["digest"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if before != task.digest:

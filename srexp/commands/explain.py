@@ -262,6 +262,9 @@ def _show(text: str) -> None:
         if pager and shutil.which(pager[0]):
             # As Git does: colours as they are, what was shown stays on the screen.
             environment = {"LESS": "FRX", **os.environ}
-            subprocess.run(pager, input=text, text=True, env=environment, check=False)
+            encoding = sys.stdout.encoding  # of the terminal
+            subprocess.run(
+                pager, input=text, encoding=encoding, errors="replace", env=environment, check=False
+            )
             return
     print(text, end="")

@@ -206,7 +206,7 @@ def _kept(run: RunFolder, task: Task) -> Report | None:
     path = run.folder / "evaluations" / task.key / "final.csv"
     if run.info["status"] != "FINISHED" or not path.is_file():
         return None
-    return from_csv(path.read_text(), task)
+    return from_csv(path.read_text(encoding="utf-8"), task)
 
 
 def _scored(run: RunFolder, task: Task, row: PublishedRow, paths: dict[str, Any]) -> Report:

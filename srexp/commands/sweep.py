@@ -288,7 +288,7 @@ class Sweep:
     def _restore(self, earlier: Mapping[int, Sequence[str]]) -> None:
         """When a sweep is typed again, it began when it was typed first."""
         try:
-            content = json.loads((self.folder / "sweep.json").read_text())
+            content = json.loads((self.folder / "sweep.json").read_text(encoding="utf-8"))
             jobs, self._created = from_json(content), float(content["created"])
         except (OSError, ValueError, KeyError, TypeError):
             return

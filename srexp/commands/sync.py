@@ -79,7 +79,7 @@ def main() -> None:
 
 def _tracking(uri: str | None, experiment: str | None) -> MlflowTracking:
     """The default tracking, but for what was given."""
-    node = yaml.safe_load((conf_dir() / "tracking" / "mlflow.yaml").read_text())
+    node = yaml.safe_load((conf_dir() / "tracking" / "mlflow.yaml").read_text(encoding="utf-8"))
     node |= {"uri": uri, "experiment": experiment}
     try:
         tracking: MlflowTracking = build_option("tracking", node, "tracking")
@@ -316,7 +316,7 @@ class Sweep:
         """
         path = self.folder / "sweep.json"
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             if "format" not in content:
                 raise PassedOver("of an srexp that showed sweeps as they went")
             self.began, self.ended = float(content["created"]), float(content["updated"])
@@ -341,7 +341,7 @@ class Sweep:
         self.shown = shown
         path = self.folder / "sweep.json"
         with Lock(self.folder / ".lock"):
-            write_json(path, {**json.loads(path.read_text()), "mlflow": shown})
+            write_json(path, {**json.loads(path.read_text(encoding="utf-8")), "mlflow": shown})
 
     def _is_copy(self, folder: Path) -> bool:
         try:

@@ -313,7 +313,8 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
             failure = line
             raise CommandFailed(f"{failure}\n{_advice(run)}", 1) from None
         failure = f"{type(error).__name__}: {error}"
-        (run.folder / "error.txt").write_text(traceback.format_exc())
+        text = traceback.format_exc().encode(errors="backslashreplace")
+        (run.folder / "error.txt").write_bytes(text)
         raise
     finally:
         _close(console, run, view, status, failure, samples, interruption)

@@ -191,7 +191,7 @@ def _noted(run: RunFolder, task: TaskKey) -> dict[str, Any]:
     newest_first = sorted((run.folder / "evaluations" / task.name).glob("*.json"), reverse=True)
     for path in newest_first:
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             if content["digest"] == task.digest:
                 return dict(content)
         except (OSError, ValueError, KeyError, TypeError):

@@ -119,7 +119,7 @@ class Evaluation:
     def document(self) -> dict[str, Any]:
         """What `srexp evaluate` wrote beside the table; empty where there is nothing to read."""
         try:
-            content = json.loads(self.path.with_suffix(".json").read_text())
+            content = json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
             return content if content["digest"] == self.task.digest else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
@@ -250,7 +250,7 @@ def read_evaluation(path: Path) -> Evaluation:
         RunError: It cannot be read, is cut short or was altered.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: cannot be read ({_reason(error)})") from None
     if not text.endswith("\n"):
@@ -274,7 +274,9 @@ def _newest_first(run: RunFolder, files: Sequence[Path]) -> list[Path]:
         if beside[path.parent] == 1:
             return 0.0, path.name
         try:
-            return float(json.loads(path.with_suffix(".json").read_text())["created"]), path.name
+            return float(
+                json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["created"]
+            ), path.name
         except (OSError, ValueError, KeyError, TypeError):
             named = _STAMP.search(path.stem)
         if named is not None:

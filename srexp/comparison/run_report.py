@@ -307,7 +307,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 def _environment(folder: Path) -> Iterator[tuple[str, str]]:
     try:
-        content = json.loads((folder / "environment.json").read_text())
+        content = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
     for name, value in content.items() if isinstance(content, dict) else ():
@@ -322,6 +322,6 @@ def _environment(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text(errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None

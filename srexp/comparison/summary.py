@@ -97,7 +97,7 @@ def find_timing(evaluation: Evaluation, files: Sequence[Path]) -> Timing | None:
     found = []
     for path in beside:
         try:
-            document = json.loads(path.read_text())
+            document = json.loads(path.read_text(encoding="utf-8"))
             if document["method"] == evaluation.method and document["timing"] is not None:
                 timing = document["timing"]
                 read = Timing(float(timing["ms_per_megapixel"]), str(timing["device"]))

@@ -121,7 +121,7 @@ def _attempt(
             if not begin:
                 part.unlink(missing_ok=True)  # before it is said to be of this version
             note = {"address": address, "validator": _validator(answer)}
-            _about(part).write_text(json.dumps(note))
+            _about(part).write_text(json.dumps(note), encoding="utf-8")
             _receive(answer, part, begin, total, arrived)
     except requests.exceptions.SSLError:
         raise  # a kind of ConnectionError; another attempt would not help
@@ -184,7 +184,7 @@ def _validator(answer: requests.Response) -> str | None:
 
 def _validator_of(part: Path, address: str) -> str | None:
     try:
-        about: dict[str, Any] = json.loads(_about(part).read_text())
+        about: dict[str, Any] = json.loads(_about(part).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return about.get("validator") if about.get("address") == address else None

@@ -63,7 +63,9 @@ class KnownSet:
         path = _HERE / "sums" / f"{self.name}.txt"
         if not path.exists():
             return []
-        rows = [line.split() for line in path.read_text().splitlines() if line[0] != "#"]
+        rows = [
+            line.split() for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#"
+        ]
         return [
             PublishedImage(name, at, sha256, None if pixels == "-" else pixels)
             for sha256, pixels, at, name in rows
@@ -91,7 +93,7 @@ class KnownSet:
 @cache
 def known_sets() -> dict[str, KnownSet]:
     """All of them, by name."""
-    content = yaml.safe_load((_HERE / "known.yaml").read_text())
+    content = yaml.safe_load((_HERE / "known.yaml").read_text(encoding="utf-8"))
     return {name: KnownSet(name=name, **values) for name, values in content.items()}
 
 

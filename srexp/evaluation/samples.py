@@ -140,7 +140,7 @@ def kept_samples(folder: Path) -> list[Sample]:
     costs that sample alone.
     """
     try:
-        index = json.loads((folder / "samples" / _INDEX).read_text())
+        index = json.loads((folder / "samples" / _INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     found = []

@@ -82,7 +82,7 @@ def peak_memory() -> int | None:
     """The largest resident set that this process has had, in bytes; None where unknown."""
     status = Path("/proc/self/status")
     if status.exists():  # `getrusage` counts what the parent had, too
-        for line in status.read_text().splitlines():
+        for line in status.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     try:

@@ -28,7 +28,7 @@ def render(folder: Path, template: str, *, slider: bool = False, **values: Any) 
 
     loader = ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(_SHARED)])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    script = (_SHARED / "slider.js").read_text() if slider else ""
+    script = (_SHARED / "slider.js").read_text(encoding="utf-8") if slider else ""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(
         script=Markup(script), script_digest=digest, **values

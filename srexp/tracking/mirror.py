@@ -265,7 +265,7 @@ class Mirror:
         found = []
         for path in self.run.folder.glob("evaluations/*/*/*.json"):
             try:
-                content = json.loads(path.read_text())
+                content = json.loads(path.read_text(encoding="utf-8"))
                 key = str(content["key"]) + ("/ensemble" if content["ensemble"] else "")
                 key += "/last" if str(content["weights"]).startswith("last") else ""
                 step, time = int(content["step"]), int(content["created"] * 1000)

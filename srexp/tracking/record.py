@@ -121,7 +121,7 @@ class RunFolder:
             RunError: The folder holds no run.
         """
         try:
-            info = json.loads((folder / "run.json").read_text())
+            info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             info = None
         if not isinstance(info, dict) or not {"id", "status"} <= info.keys():
@@ -141,7 +141,7 @@ class RunFolder:
             RunError: Missing, damaged, or from a newer srexp.
         """
         try:
-            config = json.loads((self.folder / "config.json").read_text())
+            config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{self.folder / 'config.json'}: cannot be read ({error})") from None
         if not isinstance(config, dict):
@@ -261,7 +261,7 @@ class RunFolder:
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return
-        for line in path.read_text(errors="replace").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 point = json.loads(line)
             except ValueError:
@@ -435,7 +435,7 @@ def is_alive(process: Mapping[str, Any]) -> bool | None:
 def _process_start(pid: int) -> str | None:
     """When a process began, in the system's ticks; None where the system does not say."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         return stat.rsplit(")", 1)[1].split()[19]  # field 22; the name before may hold anything
     except (OSError, IndexError):
         return None
@@ -449,7 +449,7 @@ def _git_commit() -> str | None:
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, timeout=10, check=True,
+            cwd=here, capture_output=True, encoding="utf-8", timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
@@ -459,7 +459,7 @@ def _git_commit() -> str | None:
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
@@ -483,6 +483,6 @@ def remember_store(uri: str) -> None:
 def last_store() -> str | None:
     """The store that the last run of this user went to, or None."""
     try:
-        return _state_file().read_text().strip() or None
+        return _state_file().read_text(encoding="utf-8").strip() or None
     except (OSError, RuntimeError):
         return None
