@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+# What is wrong with a text or a path of no letters.
+EMPTY = "is empty; is a shell variable not set?"
+
 
 class OptionError(ValueError):
     """A configuration that cannot work, in one line: what was received, what would be right.
@@ -46,6 +49,11 @@ def bounded(
 def choice(*values: Any, default: Any = dataclasses.MISSING) -> Any:
     """A field that takes one of `values`; for `default` see `bounded`."""
     return dataclasses.field(default=default, metadata={"choices": values})
+
+
+def texts(*, default: Any = dataclasses.MISSING) -> Any:
+    """A field that takes a text, or a list of texts; for `default` see `bounded`."""
+    return dataclasses.field(default=default, metadata={"texts": True})
 
 
 def additions(cls: type[Any]) -> dict[str, Any]:

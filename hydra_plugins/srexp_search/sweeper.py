@@ -64,6 +64,7 @@ class SrexpSearch(Sweeper):
         """
         from srexp.config.settings import typed_option
         from srexp.options import OptionError
+        from srexp.paths import to_path
         from srexp.sweeps.search import Search, SearchOptions
 
         settings = OmegaConf.to_container(OmegaConf.create(self.settings), resolve=True)
@@ -79,7 +80,7 @@ class SrexpSearch(Sweeper):
             )
         configuration = self._check(space, fixed)
         assert self.config is not None
-        folder = Path(str(self.config.hydra.sweep.dir)).resolve()
+        folder = to_path(str(self.config.hydra.sweep.dir)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         search = Search(options, space, folder, fixed=fixed, configuration=configuration)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from srexp.options import OptionError, flatten
+from srexp.paths import OUTPUT_DIR, from_environment
 from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
 
@@ -61,7 +61,7 @@ def mlflow_link(run: RunFolder) -> str | None:
 
 def commands(run: RunFolder, output_dir: Path) -> dict[str, str]:
     """What to do next -> the command for it."""
-    usual = Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs"))
+    usual = from_environment(OUTPUT_DIR)
     name = run.id
     if output_dir.resolve() != usual.resolve():
         name = shlex.quote(str(run.folder.resolve()))

@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from srexp.commands.exit import fail
+from srexp.options import EMPTY
+from srexp.paths import OUTPUT_DIR, PathError, to_path
 
 RUN = "id, folder, start of an id, or latest"
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with the nearest option."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As always, but nothing that is given may be empty: the variable of a shell, not set."""
+        words = sys.argv[1:] if args is None else list(args)
+        for before, word in zip(["", *words], words, strict=False):
+            option, equals, value = word.partition("=")
+            if not word.strip() or (option.startswith("--") and equals and not value.strip()):
+                name = option if equals else before if before.startswith("-") else "an argument"
+                self.error(f"{name}: {EMPTY}")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
@@ -65,9 +78,30 @@ def add_over(parser: argparse.ArgumentParser) -> None:
 
 def add_output_dir(parser: argparse.ArgumentParser) -> None:
     """`--output-dir`, a `Path`."""
+    add_folder(parser, "--output-dir", OUTPUT_DIR, "the runs are")
+
+
+def add_folder(
+    parser: argparse.ArgumentParser, option: str, variable: tuple[str, str], what: str
+) -> None:
+    """An option that stands before a variable, a `Path`."""
+    name, default = variable
+
+    def given(text: str) -> Path:
+        return path_type(text, f"{name}=" if text == os.environ.get(name) else "")
+
     parser.add_argument(
-        "--output-dir",
-        type=Path,
-        default=Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")),
-        help="where the runs are (default: $SREXP_OUTPUT_DIR, else outputs)",
+        option,
+        type=given,
+        default=os.environ.get(name, default),  # a text, so that it is checked if it is needed
+        metavar="DIR",
+        help=f"where {what} (default: ${name}, else {default})",
     )
+
+
+def path_type(text: str, said: str = "") -> Path:
+    """The type of an option that takes a file or a folder."""
+    try:
+        return to_path(text)
+    except PathError as error:
+        raise argparse.ArgumentTypeError(f"{said}{text}: {error}") from None

@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands import compare_mlflow, compare_pictures
-from srexp.commands.arguments import RUN, add_names, add_output_dir, add_over, make_parser
+from srexp.commands.arguments import (
+    RUN,
+    add_names,
+    add_output_dir,
+    add_over,
+    make_parser,
+    path_type,
+)
 from srexp.commands.exit import fail
 from srexp.commands.names_given import names_given
 from srexp.comparison.results import Results, RunResults, read_files, read_run
 from srexp.comparison.tasks import common_tasks
 from srexp.pages.table import DOCUMENTS, Table, to_csv
+from srexp.paths import to_path
 from srexp.tracking.record import RunError, RunFolder, find_runs, runs
 
 if TYPE_CHECKING:
@@ -72,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     compare_pictures.add_arguments(add)
     add("--mlflow", action="store_true", help="show it in MLflow too, as a run of its own in the "
         "runs' store: tables, page and figure")  # fmt: skip
-    add("-o", "--output", type=Path, metavar="FILE", help="write there, not to the terminal")
+    add("-o", "--output", type=path_type, metavar="FILE", help="write there, not to the terminal")
     add_output_dir(parser)
     return parser
 
@@ -94,7 +102,7 @@ def compare(given: argparse.Namespace) -> None:
     chosen = _chosen(given)
     store = compare_mlflow.store_of(chosen) if given.mlflow else None
     results: list[Results] = [read_run(run) for run in chosen]
-    results += read_files([Path(name) for name in given.wanted if _is_table(name)])
+    results += read_files([to_path(name) for name in given.wanted if _is_table(name)])
     tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
     # NumPy: only once there is something to compute.
     from srexp.comparison.methods import BICUBIC, group

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands import about_run
+from srexp.commands.arguments import path_type
 from srexp.files import write_atomically
 from srexp.options import OptionError
 from srexp.pages.table import Table
@@ -29,9 +30,9 @@ _MOST_METHODS = 6
 
 def add_arguments(add: Callable[..., object]) -> None:
     """`--html`, `--figure`, and what belongs to it."""
-    add("--html", type=Path, metavar="FILE", help="a page too: tables, intervals, pictures")
-    add("--figure", type=Path, metavar="FILE", help="the figure of a paper too, as PNG, from whole "
-        "images of the first benchmark, made again from the best weights (TensorFlow)")  # fmt: skip
+    add("--html", type=path_type, metavar="FILE", help="a page too: tables, intervals, pictures")
+    add("--figure", type=path_type, metavar="FILE", help="the figure of a paper too, as PNG, from "
+        "whole images of the first benchmark, by the best weights (TensorFlow)")  # fmt: skip
     add("--image", metavar="NAME", help="of the figure (default: where the runs differ most)")
     add("--crop", type=_crop, metavar="X,Y,W,H", help="of the figure: left, top, width, height in "
         "HR pixels (default: where the runs' errors are farthest apart)")  # fmt: skip

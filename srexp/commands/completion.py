@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from srexp.config import COMMANDS as HYDRA
+from srexp.options import OptionError
+from srexp.paths import OUTPUT_DIR, from_environment
 
 # Keys whose value is a run.
 _RUNS = ("run", "resume", "init_from")
@@ -143,7 +145,10 @@ def _of_parser(given: list[str], begun: str) -> Iterable[str]:
 
 
 def _output_dir() -> Path:
-    return Path(os.environ.get("SREXP_OUTPUT_DIR", "outputs")).expanduser()
+    try:
+        return from_environment(OUTPUT_DIR)
+    except OptionError:
+        return Path(os.devnull)  # which holds no runs
 
 
 def _run_ids() -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from srexp.commands.arguments import make_parser
+from srexp.commands.arguments import add_folder, make_parser, path_type
 from srexp.commands.exit import fail
 from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
+from srexp.paths import DATA_DIR, PathError, to_path
 from srexp.words import count
 
 if TYPE_CHECKING:
@@ -59,12 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     def with_data_dir(added: argparse.ArgumentParser) -> None:
-        added.add_argument(
-            "--data-dir",
-            type=Path,
-            default=Path(os.environ.get("SREXP_DATA_DIR", "data")),
-            help="where the image sets are (default: $SREXP_DATA_DIR, else data)",
-        )
+        add_folder(added, "--data-dir", DATA_DIR, "the image sets are")
 
     listing = action("list", _list, "the sets that are known, and which are here")
     with_data_dir(listing)
@@ -109,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     previewing.add_argument("overrides", metavar="OVERRIDE", nargs="*", help="as for srexp train")
     previewing.add_argument(
-        "-o", "--output", type=Path, default=Path("preview.png"), help="default: preview.png"
+        "-o", "--output", type=path_type, default=Path("preview.png"), help="default: preview.png"
     )
     previewing.add_argument(
         "-n", "--images", type=int, default=6, metavar="N", help="how many (default: 6)"
@@ -209,7 +204,7 @@ def _fetch(given: argparse.Namespace) -> None:
     sets = [known_set(name) for name in dict.fromkeys(given.names)]
     if len(sets) > 1 and (given.address or given.pick):
         fail("--from and --pick: are for one set; name one")
-    data_dir = given.data_dir.expanduser()
+    data_dir = given.data_dir
     failed = False
     for known in sets:
         try:
@@ -298,7 +293,7 @@ class _Transfer:
 def _check(given: argparse.Namespace) -> None:
     from srexp.data.inspection import inspect
 
-    data_dir = given.data_dir.expanduser()
+    data_dir = given.data_dir
     folders = list(dict.fromkeys(_folder(name, data_dir) for name in given.folders))
     with _counted(shown=not given.json) as progress:
         found = inspect(folders, data_dir, patch=_usual_patch(), progress=progress)
@@ -337,7 +332,10 @@ def _counted(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 def _folder(name: str, data_dir: Path) -> Path:
     """A path, or the folder of a known set."""
-    folder = Path(name).expanduser()
+    try:
+        folder = to_path(name)
+    except PathError as error:
+        fail(f"{name}: {error}")
     if folder.exists() or name not in known_sets():
         return folder
     return data_dir / name
@@ -381,7 +379,7 @@ def _preview(given: argparse.Namespace) -> None:
     from srexp.files import write_atomically
     from srexp.images.io import to_png
 
-    output = given.output.expanduser()
+    output = given.output
     if output.suffix.lower() != ".png":
         fail(f"-o {given.output}: must end in .png")
     if not 1 <= given.images <= 100:

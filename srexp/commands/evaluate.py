@@ -32,6 +32,7 @@ from srexp.metrics.base import Metric
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Enlarge, SelfEnsemble, Upscaler
 from srexp.options import OptionError
+from srexp.paths import absolute, checked
 from srexp.tracking.record import RunFolder, environment, find_run
 from srexp.training import checkpoint
 
@@ -130,7 +131,7 @@ def _with_benchmark(
     """With what finds the images again."""
     option = settings.benchmark[task.images.name]
     values = {
-        key: str(Path(value).expanduser().absolute()) if key.endswith("dir") and value else value
+        key: str(absolute(value)) if key.endswith("dir") and value else value
         for key, value in asdict(option).items()
     }
     return {**facts, "benchmark_options": {"name": option.name, **values}}
@@ -178,7 +179,7 @@ def _files(settings: EvaluateSettings, tasks: list[Task], console: Console) -> _
     """Images that another program made."""
     from srexp.evaluation.saved import SavedImages
 
-    folder = Path(str(settings.sr_dir)).expanduser().absolute()
+    folder = Path(os.path.abspath(checked("sr_dir", str(settings.sr_dir))))
     saved = {task.key: SavedImages.find(folder, task) for task in tasks}
     for remark in dict.fromkeys(remark for one in saved.values() for remark in one.remarks):
         console.print(f"note: {remark}")
@@ -251,7 +252,7 @@ def _score(
     if isinstance(settings.save_sr, str):
         named = facts["run"] is None or settings.method is not None
         whose = stem if named else facts["run"] + ("+" if settings.ensemble else "")
-        pictures = Path(settings.save_sr).expanduser().absolute() / whose / task.key
+        pictures = absolute(settings.save_sr) / whose / task.key
     stopwatch: Stopwatch | None = None
     if settings.timing:
         assert method.upscaler is not None

@@ -20,6 +20,8 @@ from srexp.config.catalogue import catalogue
 from srexp.config.compose import conf_dir, prepare_hydra, remove_unused_sweep
 from srexp.config.errors import broken_yaml, readable
 from srexp.config.hydra_settings import check_hydra
+from srexp.config.sweeps import given_config_dir
+from srexp.config.typed import as_typed
 from srexp.config.words import advice
 from srexp.options import OptionError
 from srexp.tracking.record import RunError
@@ -64,6 +66,11 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     if line := advice(command, sys.argv[1:], _hydra_flags(), known):
         fail(line)
     prepare_hydra()
+    try:
+        typed = as_typed(sys.argv[1:], given_config_dir(sys.argv[1:]))
+    except OptionError as error:
+        fail(str(error))
+    sys.argv = [sys.argv[0], *typed]
     _check_at_once()
     _compose_once()
     guard = Guard(task)

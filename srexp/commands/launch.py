@@ -24,6 +24,7 @@ from srexp.config.resume import initial_run
 from srexp.config.settings import experiment_of, plain
 from srexp.config.sweeps import choices_of, names_of
 from srexp.options import OptionError
+from srexp.paths import to_path
 from srexp.sweeps.job import Job
 from srexp.sweeps.pool import Call, run_jobs, warm_up
 from srexp.sweeps.results import JobResult
@@ -138,7 +139,7 @@ class Launch:
             config.hydra.job.id = str(index)
             config.hydra.job.num = index
             # Resolved here: in the job's process it would be another sweep's.
-            config.hydra.sweep.dir = str(Path(str(config.hydra.sweep.dir)).resolve())
+            config.hydra.sweep.dir = str(to_path(str(config.hydra.sweep.dir)).resolve())
         job = config.copy()
         with open_dict(job):
             del job["hydra"]
@@ -148,7 +149,7 @@ class Launch:
         choices = choices_of([plan.overrides for plan in plans], self.swept)
         names = names_of(choices)
         if self._sweep is None:
-            folder = Path(str(plans[0].config.hydra.sweep.dir))
+            folder = to_path(str(plans[0].config.hydra.sweep.dir))
             (folder / "logs").mkdir(parents=True, exist_ok=True)
             console = make_console()
             self._sweep = Sweep(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands.arguments import add_names, add_output_dir, add_over, make_parser
+from srexp.commands.arguments import add_names, add_output_dir, add_over, make_parser, path_type
 from srexp.commands.exit import fail
 from srexp.comparison.index import Entry, indexed
 from srexp.files import write_atomically
@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     add_names(add)
     add_over(parser)
     add("--json", action="store_const", const="json", dest="format", help="short for --format json")
-    add("--plot", type=Path, metavar="FILE", help="draw gain against multiply-adds and parameters "
-        f"with the Pareto front ({', '.join(_PLOTS)})")  # fmt: skip
+    add("--plot", type=path_type, metavar="FILE", help="draw gain against multiply-adds and "
+        f"parameters with the Pareto front ({', '.join(_PLOTS)})")  # fmt: skip
     add_output_dir(parser)
     return parser
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from pathlib import Path
 
+from srexp.paths import OUTPUT_DIR, from_environment
 from srexp.tracking.mlflow_store import (
     ExperimentDeleted,
     Store,
@@ -19,7 +19,7 @@ from srexp.tracking.mlflow_store import (
 def sync(output_dir: Path, *arguments: str) -> str:
     """The command that sends what MLflow does not have."""
     words = ["python", "-m", "srexp", "sync", *arguments]
-    if output_dir.resolve() != Path(os.environ.get("SREXP_OUTPUT_DIR") or "outputs").resolve():
+    if output_dir.resolve() != from_environment(OUTPUT_DIR).resolve():
         words += ["--output-dir", str(output_dir.resolve())]
     return shlex.join(words)
 

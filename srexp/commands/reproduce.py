@@ -23,6 +23,7 @@ from srexp.config.compose import compose_beside
 from srexp.config.errors import readable
 from srexp.config.reproduction import ReproduceSettings, difference, reproduce_settings
 from srexp.config.settings import absolute_paths, experiment_of, plain
+from srexp.config.typed import quoted
 from srexp.data.per_scale import load_for_scale
 from srexp.data.sets import ImageSet
 from srexp.evaluation import scoring
@@ -31,6 +32,7 @@ from srexp.evaluation.scoring import Report, Task
 from srexp.evaluation.tables import from_csv, to_csv
 from srexp.files import write_atomically
 from srexp.options import OptionError
+from srexp.paths import checked
 from srexp.tracking.record import RunFolder, find_run, runs
 from srexp.words import count
 
@@ -82,7 +84,7 @@ def reproduce(config: DictConfig) -> None:
     name = str(HydraConfig.get().runtime.choices["table"])
     settings = reproduce_settings(values, name)
     folders = {"output_dir": settings.paths.output_dir, "data_dir": settings.paths.data_dir}
-    paths = [f"paths.{key}={_quoted(str(folder))}" for key, folder in folders.items()]
+    paths = [f"paths.{key}={quoted(str(folder))}" for key, folder in folders.items()]
     work = _Reproduction(settings, paths, make_console())
     tasks = dict(_tasks(work, list(HydraConfig.get().overrides.task)))
     found: dict[str, RunFolder | None] = {}
@@ -100,10 +102,6 @@ def reproduce(config: DictConfig) -> None:
     if not work.measured:
         raise OptionError(f"table={name}: nothing could be measured; {work.notes[-1]}")
     _conclude(work)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _tasks(work: _Reproduction, given: list[str]) -> Iterator[tuple[str, Task]]:
@@ -124,7 +122,11 @@ def _images(work: _Reproduction, row: PublishedRow, given: list[str]) -> ImageSe
     option = work.settings.benchmark[row.set]
     asked = any(o.startswith(("benchmark=", f"benchmark.{row.set}.")) for o in given)
     folder = getattr(option, "dir", None)
-    if not asked and folder is not None and not Path(folder).expanduser().exists():
+    if (
+        not asked
+        and folder is not None
+        and not checked(f"benchmark.{row.set}.dir", folder).exists()
+    ):
         work.note(
             f"{row.set} was skipped: no folder {folder}. To get it: srexp data fetch {row.set}; "
             f"or say where it is: benchmark.{row.set}.dir=DIR"

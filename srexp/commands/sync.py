@@ -58,7 +58,7 @@ def main() -> None:
         "--experiment", metavar="NAME", help="an MLflow experiment to show them in from now on"
     )
     given = parser.parse_args()
-    output_dir = given.output_dir.expanduser().resolve()
+    output_dir = given.output_dir.resolve()
     try:
         tracking = None
         if given.uri is not None or given.experiment is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -25,6 +24,7 @@ from srexp.config.resume import check_folders, initial_run, resumed
 from srexp.config.settings import absolute_paths, experiment_of, plain
 from srexp.files import remove_parts
 from srexp.options import OptionError, flatten
+from srexp.paths import checked
 from srexp.sweeps.job import Job
 from srexp.sweeps.pool import NEARLY
 from srexp.tracking.record import (
@@ -453,13 +453,13 @@ def _open_resumed(config: DictConfig, values: dict[str, Any]) -> tuple[RunFolder
     from hydra.core.hydra_config import HydraConfig
 
     given = list(HydraConfig.get().overrides.task)
-    output_dir = Path(values["paths"]["output_dir"]).expanduser().resolve()
+    output_dir = checked("paths.output_dir", values["paths"]["output_dir"]).resolve()
     run = find_run(str(values["resume"]), output_dir)
-    checked = resumed(run, values, given)
-    check_folders(run, checked)
+    going_on = resumed(run, values, given)
+    check_folders(run, going_on)
     if checkpoint.exist(run.checkpoints):
         checkpoint.load_newest(run.checkpoints)  # all damaged: told now, before anything changes
-    return run, checked
+    return run, going_on
 
 
 def _same_images(run: RunFolder, digest: str) -> None:

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     given = parser.parse_args()
     try:
-        store = _store(given.output_dir.expanduser().resolve(), given.uri)
+        store = _store(given.output_dir.resolve(), given.uri)
     except OptionError as error:
         fail(str(error))
     uri = store.uri

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from srexp.config.catalogue import SEVERAL as SEVERAL
 from srexp.config.catalogue import conf_dir as conf_dir
 from srexp.options import OptionError
+from srexp.paths import absolute, checked
 from srexp.protocol import digest
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def sweep_dir(output_dir: str) -> Path:
     """
     given = [a for a in sys.argv[1:] if "=" in a and not a.startswith(_SAME_SWEEP)]
     end = digest(sorted(given))
-    before = sorted((Path(output_dir) / "sweeps").glob(f"*_{end}"))
+    sweeps = checked("paths.output_dir", output_dir) / "sweeps"
+    before = sorted(sweeps.glob(f"*_{end}"))
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = before[-1] if before else Path(output_dir) / "sweeps" / f"{stamp}_{end}"
+    folder = before[-1] if before else sweeps / f"{stamp}_{end}"
     _sweeps.append(folder)
     return folder
 
@@ -114,11 +116,13 @@ def compose(
     from hydra.core.global_hydra import GlobalHydra
 
     from srexp.config.settings import plain
+    from srexp.config.typed import as_typed, quoted
 
     prepare_hydra()
-    given = list(overrides or [])
+    given = as_typed(overrides or [], config_dir)
     if config_dir is not None:
-        given.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+        place = f"file://{absolute(config_dir)}"
+        given.append(f"hydra.searchpath=[{quoted(place)}]")
     # A command that Hydra itself runs may compose another configuration besides its own.
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -138,5 +142,6 @@ def compose_beside(command: str, overrides: list[str]) -> dict[str, Any]:
     import hydra
 
     from srexp.config.settings import plain
+    from srexp.config.typed import as_typed
 
-    return plain(hydra.compose(command, overrides))
+    return plain(hydra.compose(command, as_typed(overrides)))

@@ -59,7 +59,7 @@ def _grammar(text: str, known: Catalogue) -> str | None:
         run = f" (a run: run={match[1]})" if re.match(r"20\d\d-|latest", match[1]) else ""
         return f"{match[1]}: must be KEY=VALUE or GROUP=OPTION{run}"
     if match := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
-        return _several_values(match[1].lstrip("+"), match[2])
+        return several_values(match[1].lstrip("+"), match[2])
     match = re.search(
         r"(?:Error parsing override '(?=.*'\n)|LexerNoViableAltException: )(.*?)(?:'\n|\s+\^)",
         text,
@@ -73,7 +73,7 @@ def _grammar(text: str, known: Catalogue) -> str | None:
     return None
 
 
-def _several_values(key: str, values: str) -> str:
+def several_values(key: str, values: str) -> str:
     """What `KEY=A,B` without `-m` may have meant."""
     group = key.split("@")[0]
     if "." not in group and group not in SEVERAL and (conf_dir() / group).is_dir():

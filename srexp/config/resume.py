@@ -13,6 +13,7 @@ from srexp.config.identity import deciding, sources, with_additions
 from srexp.config.registry import implementation
 from srexp.config.settings import with_folders
 from srexp.options import OptionError, flatten
+from srexp.paths import checked, to_path
 from srexp.tracking.record import RunFolder, find_run
 from srexp.training import checkpoint
 from srexp.training.materials import RESULTS_VERSION
@@ -145,7 +146,7 @@ def check_folders(run: RunFolder, values: dict[str, Any]) -> None:
         if not is_folder(key) or key.startswith("paths."):
             continue
         for folder in folders if isinstance(folders, list) else [folders]:
-            if folder and not Path(folder).expanduser().exists():
+            if folder and not to_path(folder).exists():
                 several = isinstance(folders, list) and len(folders) > 1
                 now = shlex.quote(f"{key}={'[DIR,DIR]' if several else 'DIR'}")
                 raise OptionError(
@@ -187,7 +188,7 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
     if config.get("init_from") is None:
         return None, config
     wanted, _, digest = str(config["init_from"]).partition("@")
-    run = find_run(wanted, Path(config["paths"]["output_dir"]).expanduser().resolve())
+    run = find_run(wanted, checked("paths.output_dir", config["paths"]["output_dir"]).resolve())
     weights = checkpoint.fingerprint(checkpoint.best_path(run.checkpoints))
     if digest and digest != weights:
         raise OptionError(

@@ -22,13 +22,16 @@ from srexp.degradations.base import Degradation
 from srexp.metrics.base import Metric
 from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
-from srexp.options import OptionError, Options, additions
+from srexp.options import EMPTY, OptionError, Options, additions
+from srexp.paths import DATA_DIR, OUTPUT_DIR, PathError, absolute, checked
 from srexp.protocol import Protocol
 from srexp.tracking.options import absolute_uri
 from srexp.training.experiment import Experiment, Paths, check_seed
 
 # What Hydra's grammar takes without quotes.
 _WORD = re.compile(r"[\w.\-]+", re.ASCII)
+# What says where things lie unless `paths` does.
+_VARIABLES = {"output_dir": OUTPUT_DIR, "data_dir": DATA_DIR}
 # Groups whose node holds one named option; those of `SEVERAL` hold several, by name.
 _SINGLE = (
     "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
@@ -65,11 +68,10 @@ class EvaluateSettings:
         if not isinstance(repeats, int) or isinstance(repeats, bool) or not 1 <= repeats <= 1000:
             raise OptionError(f"timing_repeats={repeats}: must be a whole number from 1 to 1000")
         if isinstance(self.save_sr, str):
+            check_text("save_sr", self.save_sr)
             check_folder("save_sr", self.save_sr)
         elif not isinstance(self.save_sr, bool):
             raise OptionError(f"save_sr={self.save_sr}: must be true, false or a folder")
-        if self.method is not None and not (isinstance(self.method, str) and self.method.strip()):
-            raise OptionError(f"method={self.method}: must be a name for the tables, or null")
         if self.method is not None and (len(self.method) > 100 or "\n" in self.method):
             raise OptionError("method: must be one line of at most 100 characters")
         if self.method == "bicubic" and self.model.name != "bicubic":
@@ -158,6 +160,9 @@ def typed_option(cls: type[Any], values: dict[str, Any], key: str) -> Any:
     values = {**getattr(cls, "absent", {}), **values}
     try:
         _check_keys(values, cls)
+        for field in fields(cls):
+            if "texts" in field.metadata or field.type in (str, "str", "str | None"):
+                check_text(field.name, values.get(field.name))
         merged = OmegaConf.merge(OmegaConf.structured(cls), values)
         return cls(**OmegaConf.to_container(merged))  # type: ignore[arg-type]
     except OptionError as error:
@@ -177,6 +182,18 @@ def _check_keys(values: dict[str, Any], cls: type[Options]) -> None:
     missing = [name for name in known if name not in values and name not in additions(cls)]
     if missing:
         raise OptionError(f"{missing[0]}: is missing", missing[0])
+
+
+def check_text(key: str, value: Any) -> None:
+    """Raises OptionError: an empty text, or what YAML made of one that looks like a number."""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, (bool, int, float)):
+            kind = "true or false" if isinstance(item, bool) else "a number"
+            raise OptionError(
+                f"{key}={item}: is {kind} in YAML, where such a name stands in quotes", key
+            )
+        if isinstance(item, str) and not item.strip():
+            raise OptionError(f"{key}={item}: {EMPTY}", key)
 
 
 def _type_message(error: OmegaConfBaseException) -> str:
@@ -204,6 +221,9 @@ def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
             near = get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise OptionError(f"{name}: no such key{hint}", str(name))
+    for field in fields(cls):
+        if field.type == "str | None":
+            check_text(field.name, values.get(field.name))
     for group in _SINGLE:
         if group in known:
             values[group] = build_option(group, values.get(group), group)
@@ -243,16 +263,20 @@ def _paths(node: Any) -> Paths:
     folders = {}
     for name in known:
         value = node.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise OptionError(f"paths.{name}={value}: must be a folder", f"paths.{name}")
-        folders[name] = Path(os.path.abspath(Path(value).expanduser()))
+        key, (variable, default) = f"paths.{name}", _VARIABLES[name]
+        if value == os.environ.get(variable, default):
+            key = variable
+        check_text(key, value)
+        if not isinstance(value, str):
+            raise OptionError(f"{key}={value}: must be a folder", key)
+        folders[name] = Path(os.path.abspath(checked(key, value)))
     check_folder("paths.output_dir", str(folders["output_dir"]))
     return Paths(**folders)
 
 
 def check_folder(key: str, value: str) -> None:
     """Raises OptionError: a folder that can neither be written nor made."""
-    folder = Path(os.path.abspath(Path(value).expanduser()))
+    folder = Path(os.path.abspath(checked(key, value)))
     nearest = next((p for p in (folder, *folder.parents) if p.exists()), folder)
     if not nearest.is_dir():
         raise OptionError(f"{key}={folder}: {nearest} is a file, not a folder")
@@ -301,7 +325,14 @@ def with_folders(config: dict[str, Any], change: Callable[[str], str]) -> dict[s
 
 def absolute_paths(config: dict[str, Any]) -> dict[str, Any]:
     """The same configuration with every folder absolute, to be found again from anywhere."""
-    values = with_folders(config, lambda folder: os.path.abspath(Path(folder).expanduser()))
+
+    def full(folder: str) -> str:
+        try:
+            return str(absolute(folder))
+        except PathError:
+            return folder  # as it is; it is refused where its key is known
+
+    values = with_folders(config, full)
     tracking = values.get("tracking")
     if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
         values["tracking"] = {**tracking, "uri": absolute_uri(tracking["uri"])}

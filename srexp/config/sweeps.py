@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from srexp.config.names import short_keys
+from srexp.paths import checked
+
+CONFIG_DIR = ("--config-dir", "-cd")
 
 
 def choices_of(
@@ -40,6 +43,7 @@ def given_config_dir(arguments: Sequence[str]) -> Path | None:
     """The folder of `--config-dir` on a command line."""
     for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name in ("--config-dir", "-cd"):
-            return Path(value) if equals else Path(*arguments[index + 1 : index + 2])
+        if name in CONFIG_DIR:
+            found = value if equals else next(iter(arguments[index + 1 :]), "")
+            return checked("--config-dir", found)
     return None

@@ -27,6 +27,7 @@ from srexp.data.sets import pixels_digest
 from srexp.files import Lock, flush
 from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image
 from srexp.options import OptionError
+from srexp.paths import checked, to_path
 
 # Told what is going on (`bytes` arrive, whole `files`, `images` are unpacked), how much of it is
 # done, and of how much (None: nobody knows).
@@ -129,7 +130,7 @@ def _source(known: KnownSet, address: str | None) -> str:
     source = address or known.address
     if source is None:
         raise OptionError(f"{known.name}: there is no public address of it: {known.apply}")
-    if not _is_web(source) and not Path(source).expanduser().is_file():
+    if not _is_web(source) and not checked("--from", source).is_file():
         raise OptionError(
             f"{source}: is neither an address (http:// or https://) nor a file on this machine"
         )
@@ -263,7 +264,7 @@ def _fetch_files(
 
 def _archive_at(source: str, staging: Path, tell: Progress, patience: float, pause: float) -> Path:
     if not _is_web(source):
-        return Path(source).expanduser()
+        return to_path(source)
     # Of another address, another file.
     path = staging / f"archive-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
     if not path.exists():

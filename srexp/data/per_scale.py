@@ -10,6 +10,7 @@ from pathlib import Path
 from srexp.data.sets import DataError, ImageSet, read_files
 from srexp.data.sources import Benchmark, FolderBenchmark
 from srexp.images.io import list_images
+from srexp.paths import checked
 
 
 def load_for_scale(option: Benchmark, name: str, scale: int) -> ImageSet:
@@ -27,7 +28,7 @@ def load_for_scale(option: Benchmark, name: str, scale: int) -> ImageSet:
     Raises:
         DataError: Missing or unreadable.
     """
-    folder = Path(getattr(option, "dir", None) or "").expanduser()
+    folder = checked(f"benchmark.{name}.dir", getattr(option, "dir", None) or ".")
     readable = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
     if not isinstance(option, FolderBenchmark) or not readable:
         return option.load(name)  # which says what is wrong with it

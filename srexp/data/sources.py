@@ -28,7 +28,8 @@ from srexp.data.sets import (
 )
 from srexp.files import file_name
 from srexp.images.io import read_image
-from srexp.options import OptionError, Options, bounded, choice
+from srexp.options import OptionError, Options, bounded, choice, texts
+from srexp.paths import checked, to_path
 
 # Photographs that our dependencies ship: name -> package and file in it. Eight colour scenes;
 # motorcycle_left and _right are a stereo pair, one scene, and must stay in one split.
@@ -136,7 +137,7 @@ class Folder(Data, name="folder"):
         expected_images: How many pictures `train_dir` must hold; None for any number.
     """
 
-    train_dir: Any
+    train_dir: Any = texts()
     val_dir: str | None
     val_fraction: float = bounded(above=0, high=0.9)
     split_seed: int = bounded(0)
@@ -159,14 +160,14 @@ class Folder(Data, name="folder"):
         return super().usual({**values, "expected_images": None, **split})
 
     def _read(self) -> tuple[ImageSet, ImageSet]:
-        folders = [Path(folder).expanduser() for folder in self.train_dir]
+        folders = [checked("data.train_dir", folder) for folder in self.train_dir]
         try:
             images = read_folders("train", folders, expected=self.expected_images)
         except DataError as error:
             raise DataError(f"data.train_dir: {error}", "train_dir") from None
         if self.val_dir is not None:
             try:
-                return images, read_folders("val", [Path(self.val_dir).expanduser()])
+                return images, read_folders("val", [checked("data.val_dir", self.val_dir)])
             except DataError as error:
                 raise DataError(f"data.val_dir: {error}", "val_dir") from None
         # By content, so that the same pictures are split alike whatever their names.
@@ -237,7 +238,7 @@ class OwnBenchmark(Benchmark):
             of its folder.
     """
 
-    title: Any = None
+    title: Any = texts(default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -261,7 +262,7 @@ class OwnBenchmark(Benchmark):
                     f"title={self.title}: {len(titles)} for {len(folders)} folders", "title"
                 )
             return titles
-        tails = unique_tails([Path(f).expanduser() for f in folders], whole=True)
+        tails = unique_tails([to_path(folder) for folder in folders], whole=True)
         return [file_name(f"{self.name}-{tail.replace('/', '-')}", 60) for tail in tails]
 
     def _at(self, name: str, key: str = "") -> str:
@@ -282,7 +283,7 @@ class FolderBenchmark(OwnBenchmark, name="folder"):
 
     absent: ClassVar[dict[str, Any]] = {"expected_images": None, "expected_digest": None}
 
-    dir: Any
+    dir: Any = texts()
     expected_images: int | None = bounded(1)
     expected_digest: str | None
 
@@ -292,13 +293,15 @@ class FolderBenchmark(OwnBenchmark, name="folder"):
         if not folders or not all(folders):
             given = "null" if self.dir is None else self.dir
             raise OptionError(f"dir={given}: must name a folder of HR images", "dir")
+        for folder in folders:
+            checked("dir", folder)
 
     def named(self, key: str) -> dict[str, Benchmark]:
         if key != self.name and self.title is None and isinstance(self.dir, str):
             return {key: self}  # of the YAML's own name, as set5
         folders = self.dir if isinstance(self.dir, list) else [self.dir]
         titles = self._titles([str(folder) for folder in folders])
-        places = {Path(str(folder)).expanduser().resolve() for folder in folders}
+        places = {to_path(folder).resolve() for folder in folders}
         if len(places) < len(folders) or len(set(titles)) < len(titles):
             raise OptionError(f"dir={self.dir}: one folder, or one name, is given twice", "dir")
         return {
@@ -314,9 +317,7 @@ class FolderBenchmark(OwnBenchmark, name="folder"):
     def load(self, name: str) -> ImageSet:
         assert self.dir is not None
         try:
-            images = read_folders(
-                name, [Path(self.dir).expanduser()], expected=self.expected_images
-            )
+            images = read_folders(name, [to_path(self.dir)], expected=self.expected_images)
         except DataError as error:
             raise DataError(f"{self._at(name, '.dir')}: {error}") from None
         if self.expected_digest is not None and images.digest != self.expected_digest:
@@ -347,6 +348,7 @@ class PairsBenchmark(OwnBenchmark, name="pairs"):
         for key in ("hr_dir", "lr_dir"):
             if not getattr(self, key):
                 raise OptionError(f"{key}=null: must name a folder", key)
+            checked(key, getattr(self, key))
 
     def named(self, key: str) -> dict[str, Benchmark]:
         if key != self.name and self.title is None:
@@ -356,7 +358,7 @@ class PairsBenchmark(OwnBenchmark, name="pairs"):
 
     def load(self, name: str) -> ImageSet:
         remarks: list[str] = []
-        hr_dir, lr_dir = Path(str(self.hr_dir)).expanduser(), Path(str(self.lr_dir)).expanduser()
+        hr_dir, lr_dir = to_path(str(self.hr_dir)), to_path(str(self.lr_dir))
         try:
             hr = read_folders(name, [hr_dir])
             found = match_names(list(hr.images), pictures_in(lr_dir))

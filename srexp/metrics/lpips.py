@@ -18,6 +18,7 @@ import numpy as np
 from srexp.keras_settings import set_keras
 from srexp.metrics.base import Metric
 from srexp.options import OptionError
+from srexp.paths import checked
 
 _WANTED = "a .keras file, from two RGB batches [N, H, W, 3] in [0, 1] to one distance a pair"
 _FROM = "weights: github.com/richzhang/PerceptualSimilarity; how to: docs/metrics.md"
@@ -47,7 +48,7 @@ class LPIPS(Metric, name="lpips"):
 
     @property
     def _path(self) -> Path:
-        return Path(self.model or "").expanduser()
+        return checked("model", self.model or "")
 
     @property
     def weights(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from srexp.options import OptionError, Options, bounded, choice
+from srexp.paths import checked
 from srexp.tracking.record import is_alive, this_process
 
 try:
@@ -286,7 +287,7 @@ class Search:
 def _storage(place: str) -> Any:
     if "://" in place:
         return place
-    path = Path(place).expanduser()
+    path = checked("hydra.sweeper.storage", place)
     lock = JournalFileOpenLock(str(path))
     if path.exists():
         _mend(path, lock)

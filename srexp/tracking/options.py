@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from srexp.options import OptionError, Options, bounded
+from srexp.paths import checked
 from srexp.tracking.mlflow_store import ARTIFACTS, Store, sqlite_path, sqlite_uri, variable
 
 _SCHEMES = (
@@ -164,6 +165,6 @@ def absolute_uri(uri: str) -> str:
     """A relative address is how people end up with an empty UI."""
     if (path := sqlite_path(uri)) is not None:
         query = uri.partition("?")[2]
-        return sqlite_uri(path.expanduser().resolve()) + (f"?{query}" if query else "")
+        return sqlite_uri(checked("tracking.uri", path).resolve()) + (f"?{query}" if query else "")
     # Which driver the short form means depends on SQLAlchemy's version.
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", uri)

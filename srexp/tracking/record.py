@@ -31,6 +31,7 @@ from typing import IO, Any, Literal
 
 from srexp import __version__
 from srexp.files import Lock, flush, write_atomically
+from srexp.paths import PathError, to_path
 
 # KILLED: it ended without saying so; PRUNED: a search found it hopeless and stopped it.
 Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED", "KILLED", "PRUNED"]
@@ -345,7 +346,10 @@ def find_runs(wanted: Sequence[str], output_dir: Path) -> list[RunFolder]:
 
 def _folder(wanted: str, output_dir: Path) -> Path | None:
     """The run's folder where `wanted` is one or its name: beside many runs, none else is read."""
-    places = (Path(wanted), output_dir / wanted)
+    try:
+        places = (to_path(wanted), output_dir / wanted)
+    except PathError as error:
+        raise RunError(f"run {wanted}: {error}") from None
     return next((path for path in places if wanted and (path / "run.json").is_file()), None)
 
 

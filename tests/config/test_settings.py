@@ -133,7 +133,7 @@ def test_a_wrong_type_names_the_key(changed: Changed, key: str, value: Any) -> N
         ("seed", True, "seed=True: must be a whole number"),
         ("seed", "one", "seed=one: must be a whole number"),
         ("color", "grey", "color=grey: must be rgb or y"),
-        ("paths.output_dir", "", "paths.output_dir=: must be a folder"),
+        ("paths.output_dir", "", "paths.output_dir=: is empty"),
         ("paths.data_dir", None, "paths.data_dir=None: must be a folder"),
         ("protocol", {}, "protocol=[]: must name at least one"),
         ("protocol", "rgb", "protocol=rgb: must be options of the group protocol"),

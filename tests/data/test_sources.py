@@ -317,7 +317,7 @@ def test_a_set_of_ones_own_may_be_given_a_name():
         ({"dir": []}, r"dir=\[\]: must name a folder"),
         ({"dir": "a", "title": "x/y"}, "title=x/y: must be a name of at most 60 bytes"),
         ({"dir": "a", "title": "x" * 61}, "must be a name of at most 60 bytes"),
-        ({"dir": "a", "title": ""}, "must be a name"),
+        ({"dir": "a", "title": ""}, "is empty"),
         ({"dir": "a", "title": "val"}, "title=val: is the name of another set"),
         ({"dir": "a", "title": "set5"}, "title=set5: is the name of another set"),
     ],
