@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tests_session import begin, tiny
 
 from srexp.config.compose import compose
 from srexp.config.settings import experiment_of
@@ -199,3 +200,27 @@ def test_the_run_folder_holds_what_it_should(whole: Session) -> None:
     assert json.loads((folder / "run.json").read_text())["progress"]["step"] == STEPS
     grids = list((folder / "grids").rglob("step-*.png"))
     assert sorted(path.stem for path in grids) == ["step-0000002", "step-0000004", "step-0000006"]
+
+
+def test_images_of_one_name_are_each_drawn_at_the_same_depth(tmp_path):
+    """MLflow gets what lies in a folder of the image: with folders in its name it would lie deeper."""
+    levels = np.random.default_rng(0).integers(0, 256, (4, 26, 28, 3), np.uint8)
+    folders = [tmp_path / "A" / "HR", tmp_path / "B" / "HR"]
+    for number, picture in enumerate(levels):
+        folders[number % 2].mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folders[number % 2] / f"{number // 2}.png")
+    session = begin(
+        tmp_path / "out",
+        tiny(
+            tmp_path, f"data.train_dir=[{folders[0]},{folders[1]}]", "data.val_dir=null",
+            "data.val_fraction=0.5", "trainer.steps=1", "trainer.eval_every=1",
+            "trainer.sample_grids=4",
+        ),
+    )  # fmt: skip
+    session.train(lambda: None)
+    session.score()
+    run = session.run
+    run.release()
+    names = list(session.materials.validation[0].images.images)
+    assert {name[1:4] for name in names} == {"/HR"}
+    assert len(list(run.folder.glob("grids/val_x2/rgb/*/final.png"))) == len(names) == 2
