@@ -21,7 +21,7 @@ from srexp.commands.arguments import (
 from srexp.commands.exit import fail
 from srexp.commands.names_given import names_given
 from srexp.comparison.results import Results, RunResults, read_files, read_run
-from srexp.comparison.tasks import common_tasks
+from srexp.comparison.tasks import common_tasks, with_todays_names
 from srexp.pages.table import DOCUMENTS, Table, to_csv
 from srexp.paths import to_path
 from srexp.tracking.record import RunError, RunFolder, find_runs, runs
@@ -103,6 +103,7 @@ def compare(given: argparse.Namespace) -> None:
     store = compare_mlflow.store_of(chosen) if given.mlflow else None
     results: list[Results] = [read_run(run) for run in chosen]
     results += read_files([to_path(name) for name in given.wanted if _is_table(name)])
+    results = with_todays_names(results)
     tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
     # NumPy: only once there is something to compute.
     from srexp.comparison.methods import BICUBIC, group

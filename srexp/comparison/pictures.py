@@ -188,8 +188,9 @@ def _as_here(config: dict[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]
 
 def _noted(run: RunFolder, task: TaskKey) -> dict[str, Any]:
     """What `srexp evaluate` wrote of the task; empty where the training alone scored it."""
-    newest_first = sorted((run.folder / "evaluations" / task.name).glob("*.json"), reverse=True)
-    for path in newest_first:
+    # The folder may have the set's name of before: the digest decides.
+    found = (run.folder / "evaluations").glob(f"*_x{task.scale}/{task.protocol}/*.json")
+    for path in sorted(found, key=lambda path: path.name, reverse=True):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["digest"] == task.digest:

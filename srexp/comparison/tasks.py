@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,6 +15,37 @@ from srexp.words import count
 
 # The images that chose the weights; their scores flatter.
 VALIDATION = "val"
+# What all sets of one's own were called once.
+_NAMELESS = ("folder", "pairs")
+
+
+def with_todays_names(results: Sequence[Results]) -> list[Results]:
+    """The same, with an image set that an older srexp called `folder` called as others call it.
+
+    Sets of one's own had no names before; they are known again by their digest.
+    """
+    names = {
+        (task.digest, task.scale, task.protocol): task.images
+        for result in results
+        for task in result.evaluations
+        if task.images not in (*_NAMELESS, VALIDATION)
+    }
+
+    def today(evaluation: Evaluation) -> Evaluation:
+        task = evaluation.task
+        name = names.get((task.digest, task.scale, task.protocol), task.images)
+        known = replace(task, images=name) if task.images in _NAMELESS else task
+        return replace(evaluation, task=known)
+
+    return [
+        replace(
+            result,
+            evaluations={new.task: new for new in map(today, result.evaluations.values())}
+            # What has today's name goes first.
+            | {t: e for t, e in result.evaluations.items() if t.images not in _NAMELESS},
+        )
+        for result in results
+    ]
 
 
 def common_tasks(

@@ -9,7 +9,7 @@ import pytest
 from tests_scored import make_report, write_report
 
 from srexp.comparison.results import read_run
-from srexp.comparison.tasks import common_tasks
+from srexp.comparison.tasks import common_tasks, with_todays_names
 from srexp.tracking.record import RunError, RunFolder
 
 
@@ -136,3 +136,15 @@ def test_no_scores(make: Any) -> None:
     path.unlink()
     with pytest.raises(RunError, match=f"evaluate run={run.id}"):
         common(run)
+
+
+def test_what_an_older_srexp_called_folder_is_known_by_its_digest(make: Any) -> None:
+    old = make([make_report([0.1, 0.2], images="folder", content="a")])
+    other = make([make_report([0.1, 0.2], images="folder", content="b")])
+    new = make([make_report([0.3, 0.2], images="folder-street", content="a")])
+    results = with_todays_names([read_run(run) for run in (old, new)])
+    (task,), _ = common_tasks(results)
+    assert task.name == "folder-street_x2/y_paper"
+    assert [r.evaluations[task].rows[0].psnr for r in results] == pytest.approx([30.1, 30.3])
+    with pytest.raises(RunError, match=f"folder-street_x2/y_paper: not scored by {other.id}"):
+        common_tasks(with_todays_names([read_run(run) for run in (other, new)]))

@@ -203,7 +203,7 @@ def test_the_run_folder_holds_what_it_should(whole: Session) -> None:
 
 
 def test_images_of_one_name_are_each_drawn_at_the_same_depth(tmp_path):
-    """MLflow gets what lies in a folder of the image: with folders in its name it would lie deeper."""
+    """MLflow gets what lies in an image's folder: with folders in its name it would lie deeper."""
     levels = np.random.default_rng(0).integers(0, 256, (4, 26, 28, 3), np.uint8)
     folders = [tmp_path / "A" / "HR", tmp_path / "B" / "HR"]
     for number, picture in enumerate(levels):
