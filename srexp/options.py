@@ -167,7 +167,7 @@ def _range(limits: Any) -> str:
 # Types in words; what is not here is shown as it is.
 _TYPES = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text",
-    "Path": "a folder", "None": "null", "Any": "a value",
+    "Path": "a folder", "None": "null", "Any": "text or a list, or null",
 }  # fmt: skip
 _LISTS = {"int": "whole numbers", "float": "numbers", "str": "texts"}
 
@@ -181,7 +181,7 @@ def described(field: dataclasses.Field[Any]) -> str:
         is_list = inner != kind
         word = f"a list of {_LISTS.get(inner, inner)}" if is_list else _TYPES.get(kind, kind)
         if "choices" in field.metadata and kind != "None":
-            listed = ", ".join(str(choice) for choice in field.metadata["choices"])
+            listed = ", ".join(str(c) for c in field.metadata["choices"] if c is not None)
             word = f"a list of {listed}" if is_list else f"one of {listed}"
         elif kind != "None" and (bounds := _range(field.metadata)):
             word += f", each {bounds}" if is_list else f" {bounds}"

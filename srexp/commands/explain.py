@@ -18,6 +18,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from yaml import YAMLError
+
 from srexp.commands.exit import fail
 from srexp.config.catalogue import Catalogue, Group, Key, Option, catalogue
 from srexp.config.words import elsewhere, meant
@@ -53,7 +55,15 @@ def explain(command: str, arguments: list[str]) -> None:
     Every other argument is a topic: `trainer.ema`, `model`, `model=srcnn`.
     """
     folders, topics = _taken_apart(arguments)
-    known = catalogue(command, folders)
+    for folder in folders:
+        if not folder.is_dir():
+            fail(f"--config-dir {folder}: no such folder")
+    try:
+        known = catalogue(command, folders)
+    except YAMLError as error:
+        from srexp.config.errors import broken_yaml
+
+        fail(broken_yaml(error))
     if topics:
         text = "\n".join(line for topic in topics for line in [*_topic(known, topic), ""])
     else:

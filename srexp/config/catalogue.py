@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 
 import yaml
@@ -211,7 +212,9 @@ class _File:
     def __init__(self, path: Path) -> None:
         text = path.read_text(encoding="utf-8")
         self.lines = text.splitlines()
-        node = yaml.compose(text, Loader=_Loader)
+        stream = StringIO(text)
+        stream.name = str(path)  # for messages
+        node = yaml.compose(stream, Loader=_Loader)
         self.root = node if isinstance(node, yaml.MappingNode) else None
         top = []
         for line in self.lines:

@@ -332,6 +332,7 @@ def test_what_is_said_of_the_images_of_all_jobs_is_said_once(tmp_path: Path) -> 
     assert remarks == [f"{tmp_path}: c.heic: kinds that are not read (1 heic)"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_sweep_is_a_table_and_writes_nothing(
     command: Callable[..., Any], tmp_path: Path
 ) -> None:
