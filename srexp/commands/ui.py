@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
+import time
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 
 from srexp.commands.arguments import add_output_dir, make_parser
@@ -16,6 +19,9 @@ from srexp.options import OptionError
 from srexp.tracking.mlflow_store import Store, before_import, follow_move, sqlite_path
 from srexp.tracking.options import MlflowTracking, check_uri, place
 from srexp.tracking.record import last_store, runs
+
+# Ports near MLflow's own that browsers refuse to open.
+_BLOCKED = (5060, 5061)
 
 
 def main() -> None:
@@ -31,36 +37,82 @@ def main() -> None:
         store = _store(given.output_dir.resolve(), given.uri)
     except OptionError as error:
         fail(str(error))
-    uri = store.uri
-    if uri.startswith(("http://", "https://")):
-        print(f"the runs went to the MLflow server at {uri}")
+    if store.is_server:
+        address = f"{store.uri}/{_table(store)}"
+        print(f"MLflow server: {address} ({store.chosen})")
         if not given.no_browser:
-            webbrowser.open(uri)
+            webbrowser.open(address)
         return
     if not 1 <= given.port <= 65535:
         fail(f"--port {given.port}: must be between 1 and 65535")
     port = _free_port(given.host, given.port)
     if port != given.port:
         print(f"port {given.port} is taken; using {port}")
-    if database := sqlite_path(uri):
+    if database := sqlite_path(store.uri):
         follow_move(database)
+    address = f"http://{given.host}:{port}"
     print(f"store: {store.uri} ({store.chosen or 'the output folder'})")
-    print(f"MLflow UI: http://{given.host}:{port}  (Ctrl-C ends it)", flush=True)
+    print(f"MLflow UI: {address}  (Ctrl-C ends it)", flush=True)
+    sys.exit(_serve(store, given.host, port, None if given.no_browser else address))
+
+
+def _serve(store: Store, host: str, port: int, address: str | None) -> int:
+    """Run MLflow's server until it or this process ends; its exit code.
+
+    It starts processes of its own, so all of them are ended as a group.
+    """
     before_import()
     environment = {
         **os.environ,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # ten processes and nine seconds fewer
     }
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
-    command += ["--host", given.host, "--port", str(port), "--workers", "1"]
-    server = subprocess.Popen(command, env=environment)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.uri]
+    command += ["--host", host, "--port", str(port), "--workers", "1"]
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop)
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
-        if not given.no_browser and _answers(server, given.host, port):
-            webbrowser.open(f"http://{given.host}:{port}")
-        sys.exit(server.wait())
+        table = _table(store)  # while it starts
+        if _answers(server, host, port):
+            print(f"the runs: http://{host}:{port}/{table}", flush=True)
+            if address is not None:
+                webbrowser.open(f"{address}/{table}")
+        return server.wait()
     except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    if not hasattr(os, "killpg"):
         server.terminate()
         server.wait()
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):  # all have ended
+            os.killpg(server.pid, number)
+        try:
+            server.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            continue
+        if number == signal.SIGTERM:
+            time.sleep(0.2)  # workers end a moment after their parent
+
+
+def _table(store: Store) -> str:
+    """Where the runs are, after the server's address; empty where that cannot be found out."""
+    from srexp.tracking.table_view import runs_table
+
+    try:
+        return runs_table(store)
+    except Exception:  # a server that is away, no such experiment, a store that may only be read
+        return ""
 
 
 def _store(output_dir: Path, uri: str | None) -> Store:
@@ -91,6 +143,8 @@ def _store(output_dir: Path, uri: str | None) -> Store:
 
 def _free_port(host: str, port: int) -> int:
     for candidate in range(port, min(port + 50, 65536)):
+        if candidate in _BLOCKED and candidate != port:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -105,8 +159,6 @@ def _free_port(host: str, port: int) -> int:
 
 def _answers(server: subprocess.Popen[bytes], host: str, port: int) -> bool:
     """Wait until the server accepts connections; False if it ends before."""
-    import time
-
     while server.poll() is None:
         try:
             socket.create_connection((host, port), timeout=1).close()
