@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shlex
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
             or it cannot go on as it began.
     """
     stored = with_additions(run.config)
+    _check_keys(run, stored, overrides)
     values = _with_asked(stored, composed, overrides)
     _check_past(run, stored, values)
     values = _moved(values, stored["paths"]["data_dir"], composed["paths"]["data_dir"])
@@ -65,6 +67,16 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
 
 def _key(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
+
+
+def _check_keys(run: RunFolder, stored: dict[str, Any], overrides: list[str]) -> None:
+    """Raises OptionError: What was typed is no key of the run's options."""
+    known = flatten(stored)
+    for key in map(_key, overrides):
+        if "." in key and not any(name == key or name.startswith(f"{key}.") for name in known):
+            near = get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise OptionError(f"{key}: run {run.id} has no such key{hint}", key)
 
 
 def _with_asked(

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from srexp.config.resume import MAY_CHANGE, resumed
+from srexp.config.resume import MAY_CHANGE, check_folders, resumed
 from srexp.config.settings import experiment_of
 from srexp.options import OptionError, flatten
 from srexp.tracking.record import RunFolder
+from srexp.training.materials import RESULTS_VERSION
 
 Composed = Callable[..., dict[str, Any]]
 Go = Callable[..., dict[str, Any]]
@@ -151,6 +152,106 @@ def test_the_data_folder_may_have_moved(go: Go) -> None:
     assert values["benchmark"]["set5"]["dir"] == "/new/set5"
 
 
+def folders(tmp_path: Path, *names: str) -> list[str]:
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+    return [str(tmp_path / name) for name in names]
+
+
+def test_a_folder_that_was_typed_is_taken(go: Go) -> None:
+    """The images themselves are compared; data=folder says nothing of the other folders."""
+    began = ("data=folder", "data.train_dir=[/a,/b]", "data.val_dir=/v")
+    for given in (["++data.train_dir=/new"], ["data=folder", "data.train_dir=/new"]):
+        values = go(*given, began=began)
+        assert (values["data"]["train_dir"], values["data"]["val_dir"]) == ("/new", "/v")
+    values = go("++data.val_dir=/new", began=began)
+    assert (values["data"]["train_dir"], values["data"]["val_dir"]) == (["/a", "/b"], "/new")
+
+
+def test_a_data_folder_that_moved_is_found_where_it_is_now(
+    tmp_path: Path, composed: Composed
+) -> None:
+    """`SREXP_DATA_DIR` says another place than when the run began, and nothing was typed."""
+    old, new = folders(tmp_path, "old/t91", "new/t91")
+    began = composed("train", "data=t91", f"paths.data_dir={tmp_path / 'old'}")
+    run = RunFolder.create(tmp_path / "out", "n", began, "")
+    run.release()
+    now = composed("train")
+    now["paths"]["data_dir"] = str(tmp_path / "new")
+    assert resumed(run, now, [])["data"]["train_dir"] == old, "it is still there"
+    Path(old).rmdir()
+    values = resumed(run, now, [])
+    assert (values["data"]["train_dir"], values["paths"]["data_dir"]) == (new, f"{tmp_path}/new")
+    Path(new).rmdir()
+    assert resumed(run, now, [])["data"]["train_dir"] == old
+
+
+def test_a_folder_that_is_gone_is_said_with_the_key_that_names_it(
+    tmp_path: Path, composed: Composed
+) -> None:
+    (there,) = folders(tmp_path, "there")
+    run = RunFolder.create(tmp_path, "n", composed("train"), "")
+    run.release()
+    check_folders(run, {"data": {"train_dir": [there], "val_dir": None}})
+    for data, said in (
+        ({"train_dir": "/gone"}, "data.train_dir=/gone: .* data.train_dir=DIR$"),
+        (
+            {"train_dir": [there, "/gone"]},
+            r"data.train_dir=/gone: .* 'data.train_dir=\[DIR,DIR\]'$",
+        ),
+        ({"val_dir": "/gone"}, "data.val_dir=/gone: .* data.val_dir=DIR$"),
+    ):
+        with pytest.raises(OptionError, match=f"^{said}"):
+            check_folders(run, {"data": data, "paths": {"data_dir": "/gone"}})
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [("trainer.step=3", "; did you mean trainer.steps?"), ("++optimizer.momentum=0.3", "")],
+)
+def test_a_key_that_the_run_does_not_have(go: Go, override: str, hint: str) -> None:
+    """The command line lets keys through that today's defaults do not have."""
+    with pytest.raises(OptionError, match=r"^[a-z_.]+: run .* has no such key") as caught:
+        go(override if override.startswith("++") else f"++{override}")
+    assert hint in str(caught.value)
+
+
+def test_the_first_protocol_made_the_training_pairs(go: Go) -> None:
+    began = ("protocol=[rgb,y_paper,y_of_rgb]",)
+    values = go("protocol=[rgb,y_of_rgb,y_paper]", began=began)
+    assert list(values["protocol"]) == ["rgb", "y_of_rgb", "y_paper"]
+    with pytest.raises(OptionError, match=r"^protocol\.name=y_paper: run .* began with rgb"):
+        go("protocol=[y_paper,rgb,y_of_rgb]", began=began)
+
+
+def test_what_has_no_effect_may_be_said_otherwise(go: Go) -> None:
+    values = go("data.prepare_size=64", "optimizer.clip_norm=1", began=("optimizer.clip_norm=1.0",))
+    assert values["data"]["prepare_size"] == 64
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_code_that_was_changed_would_go_on_to_other_weights(
+    tmp_path: Path, composed: Composed, begun: bool
+) -> None:
+    values = composed("train")
+    for info, said in (
+        ({"results_version": RESULTS_VERSION, "sources": {"act": "an older one"}},
+         "the code of act=leaky_relu was changed since it began"),
+        ({"results_version": RESULTS_VERSION + 1}, "was begun by a newer srexp"),
+        ({}, "was begun by an older srexp"),
+    ):  # fmt: skip
+        run = RunFolder.create(tmp_path, "n", values, "", **info)
+        run.set_status("INTERRUPTED", progress={"step": 5})
+        run.release()
+        if not begun:  # without a checkpoint it begins anew
+            assert resumed(run, values, []) == values
+            continue
+        (run.checkpoints / "best.npz").touch()
+        message = f"^resume={run.id}: {said}.*: python -m srexp train init_from={run.id}$"
+        with pytest.raises(OptionError, match=message):
+            resumed(run, values, [])
+
+
 def test_a_run_can_only_grow(go: Go) -> None:
     with pytest.raises(OptionError, match=r"^trainer.steps=40: run .* has done 50 steps already"):
         go("trainer.steps=40")
@@ -158,7 +259,7 @@ def test_a_run_can_only_grow(go: Go) -> None:
 
 
 def test_a_finished_run_goes_on_only_with_more_steps(go: Go) -> None:
-    with pytest.raises(OptionError, match=r"finished, all 300 steps of it; trainer\.steps=N"):
+    with pytest.raises(OptionError, match=r"finished, all of its 300 steps; trainer\.steps=N"):
         go(status="FINISHED", step=300)
     values = go("trainer.steps=301", status="FINISHED", step=300)
     assert values["trainer"]["steps"] == 301
