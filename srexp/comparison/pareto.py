@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from srexp.comparison.leaderboard import Board, Row, pareto
 from srexp.comparison.ranking import amount
-from srexp.pages.plots import plain
+from srexp.pages.plots import own_style, plain
 from srexp.tracking.record import RunError
 from srexp.words import count
 
@@ -32,6 +32,7 @@ _COSTS: tuple[tuple[str, Callable[[Row], float]], ...] = (
 )
 
 
+@own_style()
 def draw(boards: Sequence[Board], kind: str) -> bytes:
     """One row of pictures a task: gain against multiply-adds, and against parameters.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -225,7 +226,11 @@ def pictures_in(folder: Path) -> list[Path]:
         try:
             path.name.encode()
         except UnicodeEncodeError:
-            raise DataError(f"{folder}: {path.name!r} is no valid name (not UTF-8)") from None
+            system = sys.getfilesystemencoding()
+            why = "not UTF-8"
+            if system != "utf-8":  # LC_ALL=C with PYTHONUTF8=0
+                why = f"Python reads names as {system} here; PYTHONUTF8=1 has it read UTF-8"
+            raise DataError(f"{folder}: {path.name!r} is no valid name ({why})") from None
     if not found:
         endings = " ".join(sorted({e[1:] for e in EXTENSIONS}))
         there = "".join(f"; {said_of(names, what)}" for what, names in passed_over(folder))

@@ -6,7 +6,8 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,17 @@ class Interval:
     high: float
 
 
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Drawing as matplotlib does of itself, whatever a `matplotlibrc` of the user's says."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+@own_style()
 def curves(
     lines: Sequence[Curve],
     *,
@@ -103,6 +115,7 @@ def curves(
     return _svg(figure)
 
 
+@own_style()
 def forest(lines: Sequence[Interval], *, xlabel: str) -> str:
     """Means with their intervals, one below the other, against zero.
 

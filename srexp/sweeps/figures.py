@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from srexp.config.names import short_keys
-from srexp.pages.plots import plain
+from srexp.pages.plots import own_style, plain
 from srexp.sweeps.results import JobResult
 from srexp.sweeps.summary import (
     Combination,
@@ -109,6 +109,7 @@ def _line_key(design: _Design) -> str | None:
     return many[0] if fits else None
 
 
+@own_style()
 def png(jobs: Sequence[JobResult]) -> bytes | None:
     """The picture, 1350 pixels wide, made to be shown at 900; None if no job has a gain."""
     design = _design(jobs)

@@ -3,7 +3,7 @@
 config.yaml, config.json   the resolved configuration, to read and to load
 run.json                   identity, status, how far it is, and what MLflow is to show
 run.lock                   held by the process that trains
-environment.json           versions, machine, threads
+environment.json           versions, machine, threads, what TensorFlow hears from variables
 metrics.jsonl              every logged number, one line a point in time
 checkpoints/               step-*.npz, the newest ones, and best.npz
 evaluations/               per-image CSV of every evaluation; JSON of those by `srexp evaluate`
@@ -397,6 +397,10 @@ def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = 
     raise RunError(f"run {wanted}: no such run in {output_dir}{hint}")
 
 
+# Environment variables that TensorFlow and its libraries may compute otherwise by.
+_HEARD = ("TF_", "XLA_", "OMP_", "KMP_", "CUDA_", "CUBLAS_", "NVIDIA_")
+
+
 def environment() -> dict[str, Any]:
     """Versions, machine and source, as far as they are known without TensorFlow."""
     packages = {}
@@ -414,6 +418,7 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "command": sys.argv,
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(_HEARD)},
     }
 
 

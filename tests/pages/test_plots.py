@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -93,6 +94,18 @@ def test_a_noisy_curve_is_faint_behind_its_means() -> None:
     )
     few = plots.curves([Curve("loss", x[:19], y[:19], noisy=True)], xlabel="step", ylabel="loss")
     assert len(of_colour(few, COLOURS[0])) == 1
+
+
+def test_a_matplotlibrc_of_the_users_counts_for_nothing() -> None:
+    line = Curve("a", [1, 2, 3], [1, 2, 3])
+
+    def drawn() -> str:
+        return re.sub(r"\b[mp][0-9a-f]{10}\b", "", plots.curves([line], xlabel="x", ylabel="y"))
+
+    plain = drawn()
+    with matplotlib.rc_context({"text.usetex": True, "lines.linewidth": 9, "axes.grid": True}):
+        assert drawn() == plain
+        assert matplotlib.rcParams["lines.linewidth"] == 9
 
 
 def test_means_leave_a_gap_where_there_was_one() -> None:

@@ -522,7 +522,11 @@ def test_the_environment_names_what_ran(monkeypatch: pytest.MonkeyPatch) -> None
     import PIL
 
     monkeypatch.setattr(record.sys, "argv", ["srexp", "train", "seed=3"])
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
     found = record.environment()
+    assert found["variables"]["TF_XLA_FLAGS"] == "--tf_xla_auto_jit=2"
+    assert "secret" not in json.dumps(found)
     assert found["packages"]["numpy"] == numpy.__version__
     assert found["packages"]["pillow"] == PIL.__version__
     assert found["command"] == ["srexp", "train", "seed=3"]
