@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 
 from yaml import YAMLError
 
@@ -56,7 +57,9 @@ def broken_yaml(error: YAMLError) -> str:
 def _grammar(text: str, known: Catalogue) -> str | None:
     """What cannot be read as an override at all."""
     if match := re.search(r"Error parsing override '(.*)'\s+missing EQUAL", text, re.DOTALL):
-        run = f" (a run: run={match[1]})" if re.match(r"20\d\d-|latest", match[1]) else ""
+        keys = [key for key in ("run", "resume", "init_from") if key in known.keys]
+        runs = " or ".join(f"{key}={match[1]}" for key in keys)
+        run = f" (a run: {runs})" if re.match(r"20\d\d-|latest$", match[1]) else ""
         return f"{match[1]}: must be KEY=VALUE or GROUP=OPTION{run}"
     if match := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
         return several_values(match[1].lstrip("+"), match[2])
@@ -99,7 +102,7 @@ def _type(key: str) -> str:
 def _missing_key(links: list[BaseException], known: Catalogue) -> str | None:
     """A key beside which others were found: the error itself knows which."""
     named = re.search(r"Could not override '([^']+)'", "\n".join(str(link) for link in links))
-    link = next((link for link in links if "is not in struct" in str(link)), None)
+    link = next((link for link in links if re.match(r"Key '.*' (is )?not in", str(link))), None)
     node = getattr(link, "parent_node", None)
     if named is None or node is None:
         return None
@@ -116,7 +119,7 @@ def _missing_key(links: list[BaseException], known: Catalogue) -> str | None:
         return f"{key}: no such key; {meaning}"
     if not prefix:
         hint = _suggest(key, [other for other in known.every_key if other != key])
-        return f"{key}: no such key{hint or '; --help lists them all'}"
+        return f"{key}: no such key{hint or f'; srexp {known.command} --help lists them all'}"
     owner = node.get("name") if prefix in known.groups else prefix
     listed = f"it has {', '.join(having)}" if having else "it has none"
     return f"{key}: {owner} has no such key; {listed}"
@@ -147,7 +150,7 @@ def _unknown_key(text: str, known: Catalogue) -> str | None:
         return None
     if re.search(r"Key '[^']*' (is not in struct|not in)|To append to your config", text):
         hint = _suggest(key, [other for other in known.every_key if other != key])
-        return f"{key}: no such key{hint or '; --help lists them all'}"
+        return f"{key}: no such key{hint or f'; srexp {known.command} --help lists them all'}"
     return f"{key}: {' '.join(text.splitlines()[-1].split())}"
 
 
@@ -163,7 +166,7 @@ def _unknown_option(text: str, known: Catalogue) -> str | None:
     ours = known.groups.get(group)
     if ours is not None and (named := option_meant(ours, option)) is not None:
         return f"{group}={option}: no such option; it is called {named} here: type {group}={named}"
-    if group in ("data", "benchmark") and "/" in option:
+    if group in ("data", "benchmark") and ("/" in option or Path(option).is_dir()):
         key = "data.train_dir" if group == "data" else "benchmark.folder.dir"
         override = shlex.quote(f"{key}={option}")
         return f"{group}={option}: no such option; a folder: type {group}=folder {override}"

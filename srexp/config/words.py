@@ -235,13 +235,18 @@ def _said(key: str, value: str, known: Catalogue, entry: Word | None = None) -> 
             choices = list(group.options)
             value = example if example in choices else [*group.default, *choices][0]
             why = "; ".join(part for part in (why, f"{key} is one of {', '.join(choices)}") if part)
-        return Meaning(key, (f"{key}={value}",), why)
+        return Meaning(key, (*_swept(value), f"{key}={value}"), why)
     if not value and example == "false":  # `--dry-run`
         value = "true"
     override = f"{key}={value or example}"
     needed, without = _needed(key, known)
     why = "; ".join(part for part in (why, without) if part)
-    return Meaning(key, (*needed, override), why)
+    return Meaning(key, (*_swept(value), *needed, override), why)
+
+
+def _swept(value: str) -> tuple[str, ...]:
+    """The flag that several values want."""
+    return ("-m",) if "," in value and value[0] not in "[{'\"" else ()
 
 
 def _needed(key: str, known: Catalogue) -> tuple[tuple[str, ...], str]:

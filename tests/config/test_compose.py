@@ -47,7 +47,7 @@ def message(known: Catalogue, *overrides: str, command: str = "train") -> str:
         ("modle.depth=3", "modle.depth: no such key; did you mean model.depth?"),
         ("trainer.step=3", "trainer.step: no such key; did you mean trainer.steps?"),
         ("optimiser=adam", "optimiser: no such key; did you mean optimizer?"),
-        ("qqqqq=1", "qqqqq: no such key; --help lists them all"),
+        ("qqqqq=1", "qqqqq: no such key; srexp train --help lists them all"),
         ("model=deconvv", "model=deconvv: no such option; did you mean deconv? (there are"),
         ("act=leaky_rely", "did you mean leaky_relu? (there are elu, gelu, "),
         ("optimizer=zzz", "optimizer=zzz: no such option (there are adam, adamw, sgd)"),
@@ -64,7 +64,8 @@ def test_a_typo_is_answered_with_the_nearest_name(
 @pytest.mark.parametrize(
     ("override", "wanted"),
     [
-        ("model.depth", "model.depth: must be KEY=VALUE"), ("latest", "(a run: run=latest)"),
+        ("model.depth", "model.depth: must be KEY=VALUE"),
+        ("latest", "(a run: resume=latest or init_from=latest)"),
         ("benchmark=set5,set14",
          "are a list, 'benchmark=[set5,set14]'; one run for each of several values: -m benchmark="),
         ("model.value_range=0,1", "values are a list, 'model.value_range=[0,1]'"),

@@ -67,7 +67,8 @@ def said(command: str, line: str) -> str:
         ("--lr=1e-4", "optimizer.learning_rate=1e-4"),
         ("--learning-rate 1e-4", "optimizer.learning_rate=1e-4"),
         ("trainer.lr=1e-2", "optimizer.learning_rate=1e-2"),
-        ("-m lr=1e-4,1e-3", "optimizer.learning_rate=1e-4,1e-3"),
+        ("-m lr=1e-4,1e-3", "-m optimizer.learning_rate=1e-4,1e-3"),
+        ("activation=[relu,swish]", "-m act=relu,silu"),
         ("epochs=10", "trainer.steps=500"),
         ("--epochs 10", "trainer.steps=500"),
         ("trainer.num_epochs=3", "trainer.steps=500"),
@@ -112,7 +113,7 @@ def test_what_a_newcomer_types_is_answered_with_what_to_type(line: str, typed: s
     text = said("train", line)
     assert text.endswith(f"type {typed}")
     overrides = [o for o in shlex.split(line) if "=" in o and "benchmark=folder" in o]
-    if " " in typed or "=[" in typed:
+    if "-m " not in typed and (" " in typed or "=[" in typed):
         experiment_of(compose("train", [*overrides, *shlex.split(typed)]))
 
 
@@ -130,6 +131,8 @@ def test_what_a_newcomer_types_is_answered_with_what_to_type(line: str, typed: s
         ("train", "sr_dir=x", "sr_dir is of srexp evaluate"),
         ("train", "--nonsense", "srexp train --help says what there is"),
         ("train", "~model.depth", "no key can be left out"),
+        ("train", "hydra.run.dirr=x", "did you mean hydra.run.dir?"),
+        ("train", "hydra.run.foo=x", "hydra.run has no such key; it has dir"),
         ("train", "~nonsens", "~nonsens: no such key or group"),
         ("train", "hydra/launcher=joblib", "pip install hydra-joblib-launcher"),
         ("train", "hydra/launcher=submitit_slurm", "pip install hydra-submitit-launcher"),
