@@ -182,9 +182,10 @@ def _words(
         + (f", without {', '.join(table.left_out)} (PSNR infinite)" if table.left_out else "")
         for table in tables
     ]
-    several = {row.name: len(row.method.seeds) for table in tables for row in table.rows
-               if row.method is not None and len(row.method.seeds) > 1}  # fmt: skip
-    if several:
-        counts = ", ".join(f"{name}: {count}" for name, count in several.items())
-        notes.append(f"means over seeds ({counts})")
+    seeds = {row.name: len(row.method.seeds) for table in tables for row in table.rows
+             if row.method is not None and row.method.seeds}  # fmt: skip
+    if max(seeds.values(), default=1) > 1:
+        same = len(set(seeds.values())) == 1
+        counts = ", ".join(f"{name}: {count}" for name, count in seeds.items())
+        notes.append(f"means over seeds ({next(iter(seeds.values())) if same else counts})")
     return caption, notes

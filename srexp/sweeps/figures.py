@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -176,9 +177,8 @@ def _seeds(combination: Combination) -> list[float]:
 
 
 def _plain(text: str, length: int = 28) -> str:
-    """A value for an axis: short, and no mathematics in it."""
-    short = text if len(text) <= length else f"{text[: length - 1]}…"
-    return plain(short or "–")
+    """A value for an axis, in lines that are short, and no mathematics in it; nothing is cut."""
+    return plain(textwrap.fill(text, length) or "–")
 
 
 def _zero_line(axes: Axes, ends: tuple[float, float], line: Callable[..., Any]) -> None:
