@@ -63,7 +63,6 @@ def _of_hydra(command: str, given: list[str], begun: str) -> Iterable[str]:
     """Overrides: groups, options of the group, keys of the options that the line chooses."""
     from srexp.config.catalogue import catalogue
     from srexp.config.sweeps import given_config_dir
-    from srexp.config.words import as_chosen
 
     folder = given_config_dir(given)
     known = catalogue(command, [folder] if folder else [])
@@ -72,7 +71,7 @@ def _of_hydra(command: str, given: list[str], begun: str) -> Iterable[str]:
         return [*known.every_key, *options]
     if begun.startswith("-"):
         return _FLAGS
-    known = as_chosen(known, given)
+    known = known.as_chosen(given)
     prefix = begun[: len(begun) - len(begun.lstrip("+"))]
     begun = begun.lstrip("+")
     key, equals, value = begun.partition("=")
@@ -91,7 +90,7 @@ def _of_hydra(command: str, given: list[str], begun: str) -> Iterable[str]:
     if equals:
         is_switch = keys.get(key) in ("true", "false")
         return [f"{prefix}{key}=true", f"{prefix}{key}=false"] if is_switch else ()
-    heads = [f"{group}=" for group in known.groups]
+    heads = [*(f"{group}=" for group in known.groups), "hydra.", "hydra/"]
     for path in keys:  # up to the next dot
         rest = path[len(begun) :] if path.startswith(begun) else path
         segment, dot, _ = rest.partition(".")

@@ -60,6 +60,7 @@ class Option:
         keys: Its keys, those of the option that it is based on included. None for a preset.
         implementation: Its `name:`, which chooses the class, or empty.
         where: Where its keys stand: `model`, or `benchmark.set5` in a group of several.
+        chooses: Groups and the options of them that it puts in the place of the default ones.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Option:
     keys: tuple[Key, ...]
     implementation: str
     where: str
+    chooses: dict[str, tuple[str, ...]]
 
     @property
     def summary(self) -> str:
@@ -126,6 +128,20 @@ class Catalogue:
                     keys |= {option.where, f"{option.where}.name"}
         return sorted(keys)
 
+    def as_chosen(self, arguments: Sequence[str]) -> Catalogue:
+        """With the options that a command line chooses in the place of the default ones."""
+        chosen: dict[str, tuple[str, ...]] = {}
+        for argument in arguments:
+            name, _, value = argument.partition("=")
+            if name in self.groups:
+                options = self.groups[name].options
+                names = tuple(n for n in value.strip("[]").split(",") if n in options)
+                for option in names:  # what was typed counts for more
+                    chosen = {**options[option].chooses, **chosen}
+                chosen |= {name: names} if names else {}
+        groups = {n: replace(g, default=chosen.get(n, g.default)) for n, g in self.groups.items()}
+        return replace(self, groups=groups)
+
     def groups_with(self, option: str) -> list[str]:
         """The groups that have an option of that name."""
         return [group.name for group in self.groups.values() if option in group.options]
@@ -144,6 +160,8 @@ def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
     file = _File(conf_dir() / f"{command}.yaml")
     groups: dict[str, Group] = {}
     for name, default, words in file.groups():
+        if name.startswith("override "):  # of Hydra's
+            continue
         options = {}
         for folder in (conf_dir(), *reversed(folders)):
             for path in sorted((folder / name).glob("*.yaml")):
@@ -184,7 +202,14 @@ def _option(group: str, path: Path, folder: Path) -> Option:
     for name, key in own.items():
         keys[name] = replace(key, words=key.words or (keys[name].words if name in keys else ""))
     where = f"{group}.{inside}" if inside else group
-    return Option(path.stem, file.top, tuple(keys.values()), implementation, where)
+    chooses = {group: names for name, names, _ in file.groups() if (group := _overridden(name))}
+    return Option(path.stem, file.top, tuple(keys.values()), implementation, where, chooses)
+
+
+def _overridden(name: str) -> str:
+    """The group of `override /act@_global_.act`, or nothing."""
+    match = re.fullmatch(r"override /(\w+)(@.*)?", name)
+    return match[1] if match else ""
 
 
 def _lent(options: dict[str, Option]) -> dict[str, Option]:
@@ -245,13 +270,11 @@ class _File:
         return " ".join([*above, behind[1]] if behind else above)
 
     def groups(self) -> Iterator[tuple[str, tuple[str, ...], str]]:
-        """Names, default options and comments of the groups in a command's `defaults`."""
+        """Names, options and comments of the groups in `defaults`; also `override /NAME`."""
         for entry in self._defaults():
             if isinstance(entry, yaml.MappingNode):
                 for name, value, comment in self._items(entry):
-                    if not name.startswith("override "):
-                        chosen = _scalars(value)
-                        yield name.removeprefix("optional "), chosen, comment
+                    yield name.removeprefix("optional "), _scalars(value), comment
 
     def bases(self) -> Iterator[str]:
         """Files of the same group on which this one is based."""

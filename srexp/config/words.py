@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from srexp.config import COMMANDS
 from srexp.config.catalogue import SEVERAL, Catalogue, Group, catalogue, commands_with
@@ -289,7 +289,7 @@ def advice(
         flags: Hydra's, and whether each takes a value.
         known: The command's groups and keys.
     """
-    known = as_chosen(known, arguments)
+    known = known.as_chosen(arguments)
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
@@ -299,13 +299,9 @@ def advice(
             # As argparse has it, the beginning of a long flag will do.
             fitting = [f for f in flags if f == name or (name[:2] == "--" and f.startswith(name))]
             if not fitting:
-                if (
-                    not equals
-                    and rest
-                    and not rest[0].startswith(("-", "~"))
-                    and "=" not in rest[0]
-                ):
-                    value = rest[0]
+                following = "" if equals else next(iter(rest), "")
+                if following[:1] not in ("", "-", "~") and "=" not in following:
+                    value = following
                     argument = f"{name} {value}"
                 return _of_flag(argument, name, value, command, known)
             if flags[fitting[0]] and not equals:
@@ -317,16 +313,6 @@ def advice(
         if message is not None:
             return message
     return None
-
-
-def as_chosen(known: Catalogue, arguments: Sequence[str]) -> Catalogue:
-    """With the options that a command line chooses in the place of the default ones."""
-    groups = dict(known.groups)
-    for argument in arguments:
-        name, _, option = argument.partition("=")
-        if name in groups and option in groups[name].options:
-            groups[name] = replace(groups[name], default=(option,))
-    return replace(known, groups=groups)
 
 
 def _of_flag(shown: str, flag: str, value: str, command: str, known: Catalogue) -> str:

@@ -124,6 +124,7 @@ def test_what_a_newcomer_types_is_answered_with_what_to_type(line: str, typed: s
         ("train", "device=cpu", "CUDA_VISIBLE_DEVICES= the CPU"),
         ("train", "model=srcnn model.depth=5", "srcnn has no such key; it has filters, kernel_si"),
         ("train", "model=srcnn depth=5", "model=srcnn has filters, kernel_sizes"),
+        ("train", "experiment=srcnn_915_x3_t91 depth=5", "model=srcnn has filters, kernel_sizes"),
         ("train", "optimizer=sgd optimizer.beta_1=0", "sgd has no such key; it has learning_rate"),
         ("train", "experiment=srcnn", "did you mean srcnn_915_x3_t91?"),
         ("train", "optimizer=relu", "relu is an option of another group: act=relu"),
