@@ -9,6 +9,7 @@ from typing import Any
 
 from srexp.options import OptionError, flatten
 from srexp.paths import OUTPUT_DIR, from_environment
+from srexp.tracking.mlflow_store import MODEL_TRAINING
 from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
 
@@ -53,7 +54,7 @@ def mlflow_link(run: RunFolder) -> str | None:
         return None
     uri, run_id = recorded(shown, run.folder.resolve().parent).uri, shown.get("run_id")
     if uri.startswith(("http://", "https://")) and run_id:
-        return f"{uri}/#/experiments/{shown['experiment_id']}/runs/{run_id}"
+        return f"{uri}/#/experiments/{shown['experiment_id']}/runs/{run_id}?{MODEL_TRAINING}"
     return f"python -m srexp ui --uri {shlex.quote(uri)}" + (
         f"    (run {run_id})" if run_id else ""
     )

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from srexp.options import flatten
+from srexp.tracking.description import describe, is_ours
 from srexp.tracking.mlflow_store import (
     create_run,
     existing_run,
@@ -37,6 +38,7 @@ from srexp.tracking.record import RunFolder
 # MLflow's limits: of one request, and of a value in characters.
 _METRICS_A_BATCH, _PARAMS_A_BATCH = 1000, 100
 _PARAM_LENGTH, _TAG_LENGTH, _FAILURE_LENGTH = 6000, 5000, 500
+_NOTE, _NOTE_LENGTH, _DATASET_LENGTH = "mlflow.note.content", 5000, 500
 
 _MLFLOW_STATUS = {"FINISHED": "FINISHED", "FAILED": "FAILED"}  # all others: KILLED
 
@@ -47,7 +49,9 @@ _FILES = (
 )  # fmt: skip
 
 # Of MLflow's names for pictures; they are names of files too, so they must not be long.
-_PICTURE_KEY, _PICTURE_KEY_LENGTH, _THUMBNAIL = r"A-Za-z0-9_\-. /", 120, 256
+_PICTURE_KEY, _PICTURE_KEY_LENGTH = r"A-Za-z0-9_\-. /", 120
+# The side of what its pages show before one clicks; MLflow itself would make it 256.
+_SHOWN = 1024
 
 # (key, value, time in ms, step)
 Point = tuple[str, float, int, int]
@@ -112,6 +116,8 @@ class Mirror:
         if not known.items() <= shown.items():
             self.run.update(mlflow={**shown, **known})
         self._send_params(found.data.params if found else {})
+        self._send_datasets()
+        self._describe(found.data.tags if found else {})
         self._connected = True
 
     def disconnect(self) -> None:
@@ -150,6 +156,7 @@ class Mirror:
             tags["mlflow.parentRunId"] = parent
         for key, value in tags.items():
             self._client.set_tag(self._run_id, key, value)
+        self._describe(self._client.get_run(self._run_id).data.tags)
         status = _MLFLOW_STATUS.get(info["status"], "KILLED")
         self._client.set_terminated(self._run_id, status, int(info.get("updated", 0) * 1000))
 
@@ -221,6 +228,31 @@ class Mirror:
         for key in (key for key in ours if known.get(key, ours[key]) != ours[key]):
             value = sendable(ours[key], _TAG_LENGTH)
             self._client.set_tag(self._run_id, legal(f"resumed.{key}"), value)
+
+    def _send_datasets(self) -> None:
+        """What the run was trained, chosen and scored on; MLflow takes each once."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        given = [
+            DatasetInput(
+                Dataset(
+                    name=sendable(known["name"], _DATASET_LENGTH),
+                    digest=known["digest"],
+                    source_type=known["source_type"],
+                    source=json.dumps(known["source"]),
+                    profile=json.dumps({"num_images": known["images"]}),
+                ),
+                [InputTag("mlflow.data.context", known["context"])],
+            )
+            for known in self.run.info["mlflow"].get("datasets", ())
+        ]
+        if given:
+            self._taken(self._client.log_inputs, self._run_id, given)
+
+    def _describe(self, tags: dict[str, str]) -> None:
+        known, note = tags.get(_NOTE), sendable(describe(self.run), _NOTE_LENGTH)
+        if known != note and is_ours(known):
+            self._client.set_tag(self._run_id, _NOTE, note)
 
     def _batches(self) -> Iterator[tuple[list[Point], int]]:
         """New points, and where in the file they end."""
@@ -332,7 +364,7 @@ class Mirror:
             try:
                 with Image.open(path) as picture:
                     thumbnail = picture.convert("RGB")
-                    thumbnail.thumbnail((_THUMBNAIL, _THUMBNAIL))
+                    thumbnail.thumbnail((_SHOWN, _SHOWN))
             except OSError as error:
                 self.refused = self.refused or f"{path}: no picture ({error})"
                 return

@@ -19,6 +19,9 @@ from srexp.files import Lock
 
 _NOTE_LENGTH = 7500  # of a tag's value, in MLflow's database
 
+# In an address of MLflow's UI: its pages for training, not those for language models.
+MODEL_TRAINING = "workflowType=machine_learning"
+
 _SQLITE = re.compile(r"sqlite(\+pysqlite)?:///")
 # The folder of the artifacts, beside a database of ours.
 ARTIFACTS = "mlartifacts"

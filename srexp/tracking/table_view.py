@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from srexp.tracking.mlflow_store import Store, quiet_client
+from srexp.tracking.mlflow_store import MODEL_TRAINING, Store, quiet_client
 
 # The key under which a view is shared: MLflow keeps it in a tag of the experiment.
 _VIEW = "srexp"
@@ -33,10 +33,7 @@ def runs_table(store: Store) -> str:
     runs = client.search_runs([found.experiment_id], max_results=_RUNS)
     key = f"mlflow.sharedViewState.{_VIEW}"
     client.set_experiment_tag(found.experiment_id, key, json.dumps(_state(runs)))
-    return (
-        f"#/experiments/{found.experiment_id}/runs"
-        f"?viewStateShareKey={_VIEW}&workflowType=machine_learning"
-    )
+    return f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={_VIEW}&{MODEL_TRAINING}"
 
 
 def _state(runs: list[Any]) -> dict[str, Any]:

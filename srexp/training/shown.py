@@ -40,6 +40,7 @@ def shown(
         **_run_of(store, run),
         "parent_run_id": parent_run_id or (before.get("parent_run_id") if same else None),
         "run_id": before.get("run_id") if same else None,
+        "datasets": _datasets(experiment, materials),
         "tags": {
             **_identity(run),
             "srexp.scale": str(experiment.degradation.scale),
@@ -74,7 +75,43 @@ def shown_later(run: RunFolder, store: Store) -> dict[str, Any]:
         **before.get("tags", {}),
         **_identity(run),
     }
-    return {**_run_of(store, run), "parent_run_id": None, "run_id": None, "tags": tags}
+    return {
+        **_run_of(store, run),
+        "parent_run_id": None,
+        "run_id": None,
+        "datasets": before.get("datasets", []),
+        "tags": tags,
+    }
+
+
+def _datasets(experiment: Experiment, materials: Materials) -> list[dict[str, Any]]:
+    """The image sets, as MLflow's inputs of a run."""
+    benchmarks = {task.images.name: task.images for task in materials.benchmarks}
+    sets = [
+        ("training", experiment.data, materials.train),
+        ("validation", experiment.data, materials.validation[0].images),
+        *(("evaluation", experiment.benchmark.get(name), s) for name, s in benchmarks.items()),
+    ]
+    return [
+        {
+            "name": images.name if context == "evaluation" else experiment.data.name,
+            "digest": images.digest,
+            "context": context,
+            "images": len(images.images),
+            **_source(option, images.name),
+        }
+        for context, option, images in sets
+    ]
+
+
+def _source(option: Any, name: str) -> dict[str, Any]:
+    """Folders are MLflow's `local` source; images that come with packages have no place."""
+    given = vars(option) if option is not None else {}
+    folders = [value for key, value in given.items() if key.endswith("dir") and value]
+    if not folders:
+        return {"source_type": "srexp", "source": {"option": getattr(option, "name", name)}}
+    flat = [f for value in folders for f in (value if isinstance(value, list) else [value])]
+    return {"source_type": "local", "source": {"uri": ", ".join(map(str, flat))}}
 
 
 def _run_of(store: Store, run: RunFolder) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_pictures_are_named_as_mlflow_itself_does(
         (thumbnail,) = (tmp_path / "artifacts" / run_id).rglob("*.webp")
         with Image.open(thumbnail) as picture:
             sizes.append(picture.size)
-    assert sizes[0] == sizes[1] == (256, 192)
+    assert sizes == [(400, 300), (256, 192)]  # its own cannot be read on its pages
     tags = [client.get_run(run_id).data.tags["mlflow.loggedImages"] for run_id in (ours, theirs)]
     assert tags == ["True", "True"]
 
