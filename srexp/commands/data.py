@@ -386,6 +386,8 @@ def _preview(given: argparse.Namespace) -> None:
         fail(f"--images {given.images}: must be between 1 and 100")
     experiment = experiment_of(_composed(given.overrides))
     train, _ = experiment.data.load()
+    for remark in train.remarks:
+        _print(f"note: {remark}")
     protocol_name, protocol = next(iter(experiment.protocol.items()))
     degradation, seed = experiment.degradation, experiment.seed
     names = [n for n, i in train.images.items() if min(i.shape[:2]) >= degradation.scale]

@@ -20,6 +20,8 @@ from srexp.options import OptionError
 
 # Kinds of files that are not read and are named.
 _KINDS = 6
+# What Windows leaves beside pictures.
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini")
 
 
 class DataError(OptionError):
@@ -171,6 +173,8 @@ def passed_over(folder: Path) -> list[tuple[str, list[str]]]:
     endings: Counter[str] = Counter()
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
+            if path.suffix.lower() not in EXTENSIONS:
+                continue  # no picture, as .DS_Store
             kind = "hidden, and not read"
         elif path.is_symlink() and not path.exists():
             kind = "links that lead nowhere"
@@ -178,7 +182,7 @@ def passed_over(folder: Path) -> list[tuple[str, list[str]]]:
             kind = "pictures in folders below are not read"
             if not _holds_pictures(path):
                 continue
-        elif path.suffix.lower() in EXTENSIONS and path.is_file():
+        elif (path.suffix.lower() in EXTENSIONS and path.is_file()) or path.name.lower() in _OF_SYSTEMS:
             continue
         else:
             kind = "kinds that are not read"
@@ -192,10 +196,11 @@ def passed_over(folder: Path) -> list[tuple[str, list[str]]]:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    try:
-        return any(not name.startswith(".") for name in os.listdir(folder))
-    except OSError:
-        return False
+    return any(
+        name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+        for _, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 def remarks_on(folder: Path) -> list[str]:

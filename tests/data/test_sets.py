@@ -114,10 +114,20 @@ def _litter(folder):
     """One file that is read, and one or two of each kind that is not."""
     _save(folder / "a.png", _levels(4, 4))
     (folder / "gone.png").symlink_to(folder / "nowhere.png")
-    for name in (".DS_Store", "._a.png", "b.heic", "c.HEIC", "d.gif", "README", "line\nbreak.txt"):
+    for name in (
+        ".DS_Store",
+        "Thumbs.db",
+        "._a.png",
+        "b.heic",
+        "c.HEIC",
+        "d.gif",
+        "README",
+        "line\nbreak.txt",
+    ):
         (folder / name).touch()
-    _save(folder / "below" / "e.png", _levels(4, 4))
-    (folder / "empty").mkdir()
+    _save(folder / "below" / "deeper" / "e.png", _levels(4, 4))
+    (folder / "labels").mkdir()
+    (folder / "labels" / "e.txt").touch()
     (folder / "linked.png").symlink_to(folder / "a.png")
 
 
@@ -126,7 +136,7 @@ def test_what_is_not_read_is_counted_and_named(tmp_path):
     images = read_folders("train", [tmp_path])
     assert list(images.images) == ["a", "linked"]
     assert images.remarks == [
-        f"{tmp_path}: .DS_Store, ._a.png: hidden, and not read",
+        f"{tmp_path}: ._a.png: hidden, and not read",
         f"{tmp_path}: README, b.heic, c.HEIC, d.gif, 'line\\nbreak.txt': kinds that are not read "
         "(2 heic, 1 no ending, 1 gif, 1 txt)",
         f"{tmp_path}: below: pictures in folders below are not read",
