@@ -182,7 +182,9 @@ def passed_over(folder: Path) -> list[tuple[str, list[str]]]:
             kind = "pictures in folders below are not read"
             if not _holds_pictures(path):
                 continue
-        elif (path.suffix.lower() in EXTENSIONS and path.is_file()) or path.name.lower() in _OF_SYSTEMS:
+        elif path.name.lower() in _OF_SYSTEMS or (
+            path.suffix.lower() in EXTENSIONS and path.is_file()
+        ):
             continue
         else:
             kind = "kinds that are not read"
