@@ -62,7 +62,7 @@ def describe(console: Console, experiment: Experiment, materials: Materials) -> 
         f"{trainer.hr_patch_size}x{trainer.hr_patch_size}"
     )
     say(
-        f"{trainer.steps:,} steps of {trainer.batch_size} patches: "
+        f"{count(trainer.steps, 'step')} of {count(trainer.batch_size, 'patch', 'patches')}: "
         f"{passes(experiment, materials):.3g} passes over the training images"
     )
     for task in materials.validation:

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit
 
+from srexp import words
 from srexp.data.download import FetchError, download
 from srexp.data.known import KnownSet, PublishedImage
 from srexp.data.sets import pixels_digest
@@ -195,7 +196,8 @@ def _in_place(known: KnownSet, folder: Path) -> Fetched:
     paths = list_images(folder)
     if len(paths) != known.images:
         raise OptionError(
-            f"{folder}: holds {len(paths)} pictures, and {known.name} has {known.images}; {aside}"
+            f"{folder}: holds {words.count(len(paths), 'picture')}, and {known.name} has "
+            f"{known.images}; {aside}"
         )
     wrong = _not_published(known, paths)
     if wrong:
@@ -445,7 +447,7 @@ def _choose(known: KnownSet, names: list[str], pick: str | None) -> list[str]:
     if len(chosen) != known.images:
         what = f"{pattern} " if pick or known.pick else ""
         raise OptionError(
-            f"has {known.images} images, and {what}fits {len(chosen)} pictures of "
+            f"has {known.images} images, and {what}fits {words.count(len(chosen), 'picture')} of "
             "the archive; say which with --pick 'FOLDER/*'"
         )
     if len({PurePosixPath(name).name for name in chosen}) != len(chosen):

@@ -11,6 +11,7 @@ from srexp.data.sets import DataError, ImageSet, read_files
 from srexp.data.sources import Benchmark, FolderBenchmark
 from srexp.images.io import list_images
 from srexp.paths import checked
+from srexp.words import count
 
 
 def load_for_scale(option: Benchmark, name: str, scale: int) -> ImageSet:
@@ -41,7 +42,7 @@ def load_for_scale(option: Benchmark, name: str, scale: int) -> ImageSet:
         return replace(option, dir=str(within), expected_digest=digest).load(name)
     if option.expected_images not in (None, len(hr)):
         raise DataError(
-            f"benchmark.{name}.dir: {within}: {len(hr)} HR pictures, but {name} has "
+            f"benchmark.{name}.dir: {within}: {count(len(hr), 'HR picture')}, but {name} has "
             f"{option.expected_images}"
         )
     return read_files(name, hr)

@@ -17,6 +17,7 @@ from srexp.data.known import known_sets
 from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image
 from srexp.images.quantize import pack, unpack
 from srexp.options import OptionError
+from srexp.words import count
 
 # Kinds of files that are not read and are named.
 _KINDS = 6
@@ -296,7 +297,7 @@ def read_folders(name: str, folders: list[Path], *, expected: int | None = None)
     paths = [path for folder in folders for path in pictures_in(folder)]
     if expected is not None and len(paths) != expected:
         where = " and ".join(str(folder) for folder in folders)
-        raise DataError(f"{where}: {len(paths)} pictures, but {name} has {expected}")
+        raise DataError(f"{where}: {count(len(paths), 'picture')}, but {name} has {expected}")
     images = read_files(name, paths)
     images.remarks += [remark for folder in folders for remark in remarks_on(folder)]
     return images

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from srexp import words
 from srexp.data.known import known_sets
 from srexp.data.names import match_names, one_each
 from srexp.data.prepare import PREPARATIONS, prepare
@@ -259,7 +260,8 @@ class OwnBenchmark(Benchmark):
             titles = self.title if isinstance(self.title, list) else [self.title]
             if len(titles) != len(folders):
                 raise OptionError(
-                    f"title={self.title}: {len(titles)} for {len(folders)} folders", "title"
+                    f"title={self.title}: {len(titles)} for {words.count(len(folders), 'folder')}",
+                    "title",
                 )
             return titles
         tails = unique_tails([to_path(folder) for folder in folders], whole=True)

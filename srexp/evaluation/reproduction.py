@@ -16,6 +16,7 @@ from srexp.evaluation.alternatives import Alternative, Explanation
 from srexp.evaluation.numbers import number
 from srexp.evaluation.published import Measured
 from srexp.pages.table import escape_markdown
+from srexp.words import count
 
 _FORMAT = 1
 
@@ -160,7 +161,7 @@ def explanation_lines(found: Explanation, measured: Sequence[Measured]) -> list[
         would = f"; {len(a.broken)} that pass would miss" if a.broken else ""
         lines.append(
             f"{_words(a, by_key[a.explained[0]])}, and in all gives {len(a.explained)} of the "
-            f"{len(missed)} rows that miss{would}"
+            f"{count(len(missed), 'row that misses', 'rows that miss')}{would}"
         )
     if not found.partial:
         lines.append("so look at the published values themselves, and at the images")

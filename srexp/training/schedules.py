@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srexp.options import OptionError, Options, bounded
+from srexp.words import count
 
 if TYPE_CHECKING:
     import keras
@@ -48,8 +49,9 @@ class Cosine(Schedule, name="cosine"):
         super().__post_init__()
         if self.warmup_steps >= self.steps:
             raise OptionError(
-                f"warmup_steps={self.warmup_steps}: must be fewer than the {self.steps} steps "
-                "of the schedule (schedule.warmup_steps=0 turns the warm-up off)",
+                f"warmup_steps={self.warmup_steps}: must be fewer than the "
+                f"{count(self.steps, 'step')} of the schedule "
+                "(schedule.warmup_steps=0 turns the warm-up off)",
                 "warmup_steps",
             )
 

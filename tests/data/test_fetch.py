@@ -413,7 +413,7 @@ def test_what_is_in_place_is_never_touched(files: FileServer, tmp_path: Path) ->
     serve_files(files)
     (tmp_path / "four").mkdir()
     (tmp_path / "four" / "mine.png").write_bytes(picture(1))
-    with pytest.raises(OptionError, match="holds 1 pictures, and four has 4; move it away"):
+    with pytest.raises(OptionError, match="holds 1 picture, and four has 4; move it away"):
         get(known(published=True), tmp_path, files, "/")
     for index in range(3):
         (tmp_path / "four" / f"img_{index}.png").write_bytes(picture(index))

@@ -78,7 +78,7 @@ def test_what_cannot_be_is_told(tmp_path: Path) -> None:
         load_for_scale(_benchmark(tmp_path), "mine", 2)
     with pytest.raises(DataError, match="no such folder"):
         load_for_scale(_benchmark(tmp_path / "nowhere"), "mine", 2)
-    with pytest.raises(DataError, match="1 pictures, but mine has 7"):
+    with pytest.raises(DataError, match="1 picture, but mine has 7"):
         load_for_scale(_benchmark(tmp_path / "x2", expected_images=7), "mine", 2)
 
 

@@ -163,7 +163,7 @@ def test_what_explains_one_value_and_breaks_another_is_no_explanation(images) ->
     assert found.partial[0].explained == ["crops_x2"]
     assert sorted(found.partial[0].broken) == ["crops_x3", "crops_x4"]
     lines = explanation_lines(found, measured)
-    assert "1 of the 1 rows that miss; 2 that pass would miss" in lines[1]
+    assert "1 of the 1 row that misses; 2 that pass would miss" in lines[1]
 
 
 def test_full_range_luma_is_pillows(images) -> None:
