@@ -18,6 +18,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from srexp.images import tiff
 from srexp.images.quantize import from_uint8, to_uint8
+from srexp.options import OptionError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 # By content, whatever their names.
@@ -25,7 +26,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 # How other files begin that are found under such names.
 _OTHERS = {b"GIF8": "GIF", b"8BPS": "Photoshop", b"%PDF": "PDF", b"<svg": "SVG", b"<?xm": "SVG"}
 # How those begin that are read.
-_READ = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF", *tiff.SIGNATURES)
+_READ = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # Pillow would refuse more than this, and warn of more than half of it.
 _MOST_MEGAPIXELS = 178.0
@@ -142,18 +143,20 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile | None, tiff.Layou
 
     Raises:
         ImageFileError: Whatever goes wrong, also while it is open.
+        OptionError: See `most_megapixels`.
     """
+    most = most_megapixels()
     try:
         kind = tiff.layout(path) if _begins(path, 4) in tiff.SIGNATURES else None
         if kind is not None:
-            _check_size(path, kind.width, kind.height)
+            _check_size(path, kind.width, kind.height, most)
             if kind.refusal:
                 raise ImageFileError(f"{path}: {kind.refusal}")
             if kind.deep:
                 yield None, kind
                 return
         with _open(path) as file:
-            _check_size(path, *file.size)
+            _check_size(path, *file.size, most)
             yield file, kind
     except ImageFileError:
         raise
@@ -176,18 +179,27 @@ def _open(path: Path) -> ImageFile.ImageFile:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    given = os.environ.get(MOST_MEGAPIXELS) or str(_MOST_MEGAPIXELS)
+def most_megapixels() -> float:
+    """Of pictures that are read.
+
+    Raises:
+        OptionError: The environment variable is no such number.
+    """
+    given = os.environ.get(MOST_MEGAPIXELS, str(_MOST_MEGAPIXELS))
     try:
         most = float(given)
     except ValueError:
         most = math.nan
     if not most > 0:
-        raise ImageFileError(f"{MOST_MEGAPIXELS}={given}: must be a number of megapixels above 0")
+        raise OptionError(f"{MOST_MEGAPIXELS}={given}: must be a number of megapixels above 0")
+    return most
+
+
+def _check_size(path: Path, width: int, height: int, most: float) -> None:
     size = width * height / 1e6
     if size > most:
         raise ImageFileError(
-            f"{path}: is {width}x{height}, {size:.0f} megapixels, and more than {most:g} are not "
+            f"{path}: is {width}x{height}, {size:.3g} megapixels, and more than {most:g} are not "
             f"read; to read it, set the environment variable {MOST_MEGAPIXELS}={math.ceil(size)}"
         )
 
@@ -206,6 +218,8 @@ def _what_else(path: Path) -> str:
         other = _OTHERS.get(start[:4], "")
     if other:
         return f"is {other} inside, which is not read; save it as PNG"
+    if start.startswith(tiff.SIGNATURES):
+        return "cannot be read (damaged, or a TIFF of a layout that is not read); save it as PNG"
     if start.startswith(_READ):
         return "cannot be read (damaged, or of a kind that is not read, as 12-bit JPEG)"
     return "not a picture (its content is of no known format)"

@@ -18,6 +18,7 @@ from srexp.images.io import (
     stored_as,
     to_picture,
 )
+from srexp.options import OptionError
 
 WHITE = "transparent pixels are laid on white"
 
@@ -375,9 +376,10 @@ def test_very_large_pictures_are_refused_with_the_setting(tmp_path, monkeypatch,
     )
     monkeypatch.setenv("SREXP_MAX_MEGAPIXELS", "4")
     look(path)
-    monkeypatch.setenv("SREXP_MAX_MEGAPIXELS", "many")
-    with pytest.raises(ImageFileError, match="SREXP_MAX_MEGAPIXELS=many: must be a number"):
-        look(path)
+    for wrong in ("many", "", "0", "nan"):
+        monkeypatch.setenv("SREXP_MAX_MEGAPIXELS", wrong)
+        with pytest.raises(OptionError, match=f"SREXP_MAX_MEGAPIXELS={wrong}: must be a number"):
+            look(path)
 
 
 def test_pillows_own_limit_neither_warns_nor_changes(tmp_path, monkeypatch):

@@ -218,6 +218,16 @@ def test_what_would_be_another_picture_is_refused(tmp_path, content, options, me
             look(path)
 
 
+def test_a_layout_that_nothing_reads_is_refused(tmp_path):
+    content = (RGBA[..., :2] >> 8).astype(np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.tif", content, photometric="miniswhite", planarconfig="contig",
+        extrasamples=["unassalpha"],
+    )  # fmt: skip
+    with pytest.raises(ImageFileError, match=r"a\.tif: cannot be read \(damaged, or a TIFF of"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
