@@ -181,6 +181,21 @@ def test_a_palette_becomes_its_colours(tmp_path):
     np.testing.assert_allclose(_read(tmp_path / "a.tif"), expected, rtol=2e-7)
 
 
+def test_ycbcr_becomes_rgb(tmp_path):
+    """ITU-R BT.601 in full range, as TIFF 6.0 section 21 has it by default."""
+    levels = np.array([[[76, 85, 255], [150, 44, 21], [29, 255, 107], [128, 128, 128]]], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="ycbcr", subsampling=(1, 1))
+    expected = [[[254, 0, 0], [0, 255, 1], [0, 0, 254], [128, 128, 128]]]
+    np.testing.assert_allclose(_read(tmp_path / "a.tif") * 255, expected, atol=1)
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", None])
+def test_fax_is_black_on_white(tmp_path, compression):
+    bits = GREY > 30000
+    Image.fromarray(bits).save(tmp_path / "a.tif", compression=compression)
+    np.testing.assert_array_equal(_read(tmp_path / "a.tif")[..., 0], bits)
+
+
 def test_thumbnails_and_masks_are_no_pages(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(RGB, photometric="rgb")
