@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shlex
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from srexp.options import OptionError, flatten
-from srexp.paths import OUTPUT_DIR, from_environment
 from srexp.tracking.mlflow_store import MODEL_TRAINING
 from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
@@ -60,19 +58,15 @@ def mlflow_link(run: RunFolder) -> str | None:
     )
 
 
-def commands(run: RunFolder, output_dir: Path) -> dict[str, str]:
+def commands(run: RunFolder) -> dict[str, str]:
     """What to do next -> the command for it."""
-    usual = from_environment(OUTPUT_DIR)
-    name = run.id
-    if output_dir.resolve() != usual.resolve():
-        name = shlex.quote(str(run.folder.resolve()))
     found = {}
     if run.info["status"] == "FINISHED":
-        found["train on"] = f"python -m srexp train resume={name} trainer.steps=N"
+        found["train on"] = f"python -m srexp train {run.typed('resume')} trainer.steps=N"
     elif run.info["status"] != "RUNNING":
-        found["go on"] = f"python -m srexp train resume={name}"
+        found["go on"] = f"python -m srexp train {run.typed('resume')}"
     if (run.checkpoints / "best.npz").exists():
-        found["evaluate"] = f"python -m srexp evaluate run={name}"
+        found["evaluate"] = f"python -m srexp evaluate {run.typed('run')}"
     return found
 
 

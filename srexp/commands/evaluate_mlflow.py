@@ -41,13 +41,13 @@ def end(run: RunFolder, console: Console) -> None:
     try:
         if run.info["status"] == "FINISHED":
             try:
-                console.print(f"report: {write_report(run, run.folder.parent)}", soft_wrap=True)
+                console.print(f"report: {write_report(run)}", soft_wrap=True)
             except OSError as error:
                 console.print(f"note: {error.filename or run.folder}: {error.strerror or error}")
         if run.copy_of is not None:
             console.print(
                 f"note: a copy of {run.copy_of}, whose MLflow run is left as it is; to show the "
-                f"copy: python -m srexp sync --uri URI {run.id}",
+                f"copy: python -m srexp sync --uri URI {run.typed()}",
                 soft_wrap=True,
             )
         elif run.info.get("mlflow"):

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error))
     for run in found:
         try:
-            print(write_report(run, given.output_dir))
+            print(write_report(run))
         except OSError as error:
             fail(f"{error.filename or run.folder}: {error.strerror or error}", 1)
 
@@ -37,12 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write_report(run: RunFolder, output_dir: Path) -> Path:
+def write_report(run: RunFolder) -> Path:
     """Write a run's page.
 
     Args:
         run: Of any status.
-        output_dir: Where runs are.
 
     Returns:
         The file.
@@ -61,7 +60,5 @@ def write_report(run: RunFolder, output_dir: Path) -> Path:
             key: (about_run.text(value), about_run.text(default))
             for key, (value, default) in about_run.difference(config).items()
         }
-    about = run_report.About(
-        differs, about_run.commands(run, output_dir), about_run.mlflow_link(run)
-    )
+    about = run_report.About(differs, about_run.commands(run), about_run.mlflow_link(run))
     return run_report.write(run, about)

@@ -147,7 +147,7 @@ def _show(given: argparse.Namespace) -> None:
             if (run.folder / name).exists()
         ],
         "mlflow": mlflow_link(run),
-        "commands": commands(run, given.output_dir),
+        "commands": commands(run),
     }
     if given.json:
         _print_json(about)

@@ -257,7 +257,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
             interruption.graceful = False
         messages.say_speed(console, outcome)
         steps = f"step {outcome.progress.step} of {training.experiment.trainer.steps}"
-        go_on = f"To go on: python -m srexp train resume={run.id}"
+        go_on = f"To go on: python -m srexp train {run.typed('resume')}"
         stopped_late = interruption.asked and outcome.reason != "pruned"
         if outcome.reason == "stopped" or stopped_late:
             status = "INTERRUPTED"
@@ -323,7 +323,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
 def _stopped_at_once(run: RunFolder, interruption: Interruption) -> CommandInterrupted:
     kept = any(run.checkpoints.glob("*.npz"))
     left = "the last checkpoint stands" if kept else "before the first checkpoint"
-    go_on = f"To go on: python -m srexp train resume={run.id}"
+    go_on = f"To go on: python -m srexp train {run.typed('resume')}"
     return CommandInterrupted(f"{_AT_ONCE}, {left}. {go_on}", interruption.exit_code)
 
 
@@ -393,7 +393,7 @@ def _advice(run: RunFolder) -> str:
     if any(run.checkpoints.glob("*.npz")):
         return (
             f"the weights of before are in {run.checkpoints}; the run is marked FAILED. To go on "
-            f"with it: python -m srexp train resume={run.id}"
+            f"with it: python -m srexp train {run.typed('resume')}"
         )
     return "it was before the first checkpoint; the run is marked FAILED"
 
@@ -440,12 +440,12 @@ def _show(console: Console, run: RunFolder, samples: list[Sample]) -> None:
 
     try:
         keep(run.folder, samples)
-        console.print(f"report: {write_report(run, run.folder.parent)}", soft_wrap=True)
+        console.print(f"report: {write_report(run)}", soft_wrap=True)
     except Exception as error:
         why = error.strerror if isinstance(error, OSError) else None
         console.print(
             f"note: no report.html ({why or f'{type(error).__name__}: {error}'}). The run is "
-            f"finished; to make it: python -m srexp report {run.id}"
+            f"finished; to make it: python -m srexp report {run.typed()}"
         )
 
 

@@ -71,7 +71,7 @@ def common_tasks(
             why = f"; {result.faults[0]}" if result.faults else ""
             raise RunError(
                 f"run {result.name}: has no scores, it is {result.run.info['status']}{why}; "
-                f"to score it: python -m srexp evaluate run={result.name}"
+                f"to score it: python -m srexp evaluate {result.run.typed('run')}"
             )
     every = [task for result in results for task in result.evaluations]
     check_known("benchmark", benchmarks, {task.images for task in every})
@@ -144,11 +144,11 @@ def _why_not(name: str, results: Sequence[Results], tasks: Sequence[Sequence[Tas
     without = [r.name for r, found in zip(results, tasks, strict=True) if not found]
     if without:
         task = next(task for found in tasks for task in found)
-        runs = [r.name for r in results if r.name in without and isinstance(r, RunResults)]
+        runs = [r.run for r in results if r.name in without and isinstance(r, RunResults)]
         command = ""
         if runs and task.images != VALIDATION:
             command = (
-                f" (python -m srexp evaluate run={runs[0]} {words_for(task.images)} "
+                f" (python -m srexp evaluate {runs[0].typed('run')} {words_for(task.images)} "
                 f"protocol={task.protocol})"
             )
         faults = [

@@ -127,7 +127,7 @@ def _check_code(run: RunFolder, values: dict[str, Any]) -> None:
     """Raises OptionError: The code that trains is no longer what it was when the run began."""
     if not checkpoint.exist(run.checkpoints):
         return  # it begins anew
-    again = f"a new run can start from its weights: python -m srexp train init_from={run.id}"
+    again = f"a new run can start from its weights: python -m srexp train {run.typed('init_from')}"
     version = run.info.get("results_version", 1)
     if version != RESULTS_VERSION:
         age = "an older" if version < RESULTS_VERSION else "a newer"
@@ -163,7 +163,7 @@ def check_folders(run: RunFolder, values: dict[str, Any]) -> None:
                 now = shlex.quote(f"{key}={'[DIR,DIR]' if several else 'DIR'}")
                 raise OptionError(
                     f"{key}={folder}: no such folder. If the images lie elsewhere now: python -m "
-                    f"srexp train resume={run.id} {now}"
+                    f"srexp train {run.typed('resume')} {now}"
                 )
 
 

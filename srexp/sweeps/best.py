@@ -11,6 +11,7 @@ import yaml
 
 from srexp.config.compose import conf_dir
 from srexp.config.overrides import Override, parse_override, to_yaml
+from srexp.config.typed import quoted
 from srexp.options import OptionError
 from srexp.sweeps.results import JobResult
 from srexp.sweeps.summary import SEED, best, combinations, gain_in_words, tasks, title
@@ -31,7 +32,7 @@ def command(folder: Path | str, config_dir: Path | str | None = None) -> str:
     if config_dir is None:
         return f"{start} {shlex.quote(conf)} experiment={NAME}"
     # Hydra takes one --config-dir.
-    path = f'hydra.searchpath=["file://{conf}"]'
+    path = f"hydra.searchpath=[{quoted(f'file://{conf}')}]"
     return f"{start} {shlex.quote(str(config_dir))} {shlex.quote(path)} experiment={NAME}"
 
 

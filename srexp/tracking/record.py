@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -31,7 +32,8 @@ from typing import IO, Any, Literal
 
 from srexp import __version__
 from srexp.files import Lock, flush, write_atomically
-from srexp.paths import PathError, to_path
+from srexp.options import OptionError
+from srexp.paths import OUTPUT_DIR, PathError, from_environment, to_path
 
 # KILLED: it ended without saying so; PRUNED: a search found it hopeless and stopped it.
 Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED", "KILLED", "PRUNED"]
@@ -133,6 +135,18 @@ class RunFolder:
     def id(self) -> str:
         """The name of the folder, unique."""
         return str(self.info["id"])
+
+    def typed(self, key: str = "") -> str:
+        """The word in a shell that names it, as in `resume=RUN`.
+
+        By its id, or by its folder where that is not in the output folder of today.
+        """
+        folder = self.folder.resolve()
+        try:
+            usual = folder.parent == from_environment(OUTPUT_DIR).resolve()
+        except OptionError:
+            usual = False
+        return shlex.quote((f"{key}=" if key else "") + (self.id if usual else str(folder)))
 
     @property
     def config(self) -> dict[str, Any]:

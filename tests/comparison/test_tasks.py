@@ -24,7 +24,7 @@ def test_what_all_were_scored_on_and_not_what_chose_the_weights(make: Any) -> No
     tasks, (line,) = common(one, other)
     assert tasks == ["set5_x2/y_paper"]
     assert f"set14_x2/y_paper: not scored by {other.id}" in line
-    assert f"evaluate run={other.id} benchmark=set14 protocol=y_paper" in line
+    assert f"evaluate {other.typed('run')} benchmark=set14 protocol=y_paper" in line
     assert common(one, other, benchmarks=["val"])[0] == ["val_x2/y_paper"]
     alone = make(reports[:1])
     assert common(alone, other)[0] == ["val_x2/y_paper"]
@@ -134,7 +134,7 @@ def test_no_scores(make: Any) -> None:
     with pytest.raises(RunError, match=r"has no scores, it is FINISHED; .*final\.csv: is cut"):
         common(run)
     path.unlink()
-    with pytest.raises(RunError, match=f"evaluate run={run.id}"):
+    with pytest.raises(RunError, match=f"evaluate {run.typed('run')}"):
         common(run)
 
 

@@ -28,7 +28,7 @@ def composed_again(
     assert line[:5] == ["python", "-m", "srexp", "train", "--config-dir"]
     first, *path, experiment = line[5:]
     # compose() takes one folder, and so does the command line, but by its search path.
-    both = [name for p in path for name in json.loads(p.removeprefix("hydra.searchpath="))]
+    both = [name for p in path for name in parse_override(p).value]
     assert both == ([f"file://{folder / 'conf'}"] if config_dir else [])
     search = f"hydra.searchpath={json.dumps([f'file://{first}', *both])}"
     return compose(overrides=[experiment, *(more or []), search])
