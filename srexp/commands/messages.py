@@ -6,6 +6,8 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import OmegaConf
+
 from srexp.commands.quiet import quiet_import
 from srexp.pages.times import duration
 from srexp.tracking.record import RunFolder, runs
@@ -44,8 +46,10 @@ def mention_short_schedule(console: Console, experiment: Experiment) -> None:
         )
 
 
-def describe(console: Console, experiment: Experiment, materials: Materials) -> None:
-    """Say what would be trained, what matters first."""
+def describe(
+    console: Console, experiment: Experiment, materials: Materials, values: dict[str, Any]
+) -> None:
+    """Say what would be trained: what matters first, every key last."""
     with quiet_import():
         import tensorflow  # noqa: F401
     from srexp.training.estimate import STEPS, estimate, forward_seconds
@@ -71,6 +75,7 @@ def describe(console: Console, experiment: Experiment, materials: Materials) -> 
         say(f"benchmark: {task.label}")
     for remark in materials.remarks:
         say(f"note: {remark}")
+    mention_short_schedule(console, experiment)
     scored = forward_seconds(experiment, found.step_seconds, _scored_pixels(experiment, materials))
     training = found.step_seconds * trainer.steps
     say(
@@ -78,7 +83,8 @@ def describe(console: Console, experiment: Experiment, materials: Materials) -> 
         f"median of up to {STEPS} here on one device), {duration(scored)} of the network on the "
         "images that are scored; reading, scores and pictures come on top"
     )
-    say("dry run: nothing was trained, nothing was written; every key: --cfg job")
+    say(f"\n{OmegaConf.to_yaml(OmegaConf.create(values))}")
+    say("dry run: nothing was trained, nothing was written")
 
 
 def describe_sweep(
@@ -119,9 +125,9 @@ def describe_sweep(
         console.print(f"note: {remark}", soft_wrap=True, highlight=False)
     console.print(
         f"{count(len(names), 'run')}, about {duration(total)} of training one after the other. "
-        f"Of the job with the fewest multiply-adds a step and of the one with the most up to "
-        f"{STEPS} steps were timed here, on one device; ~ lies between by its multiply-adds (they "
-        "are for an image of 1280x720). Reading, scores and pictures come on top",
+        f"Timed here on one device, up to {STEPS} steps each: the jobs with the fewest and most "
+        "multiply-adds a step; times with ~ lie between by theirs. Multiply-adds are for an image "
+        "of 1280x720. Reading, scores and pictures come on top",
         highlight=False,
     )
     console.print("dry run: nothing was trained, nothing was written", highlight=False)

@@ -122,8 +122,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
                 work_along(experiment, materials, strategy, run, interruption)
                 return None
             if experiment.trainer.dry_run:
-                messages.describe(console, experiment, materials)
-                messages.mention_short_schedule(console, experiment)
+                messages.describe(console, experiment, materials, values)
                 return None
             for remark in materials.remarks:
                 console.print(f"note: {remark}")

@@ -136,6 +136,18 @@ def test_ways_to_ask_for_help(typed: str, tmp_path: Path) -> None:
     assert done.stdout.startswith("trainer.ema\n")
 
 
+def test_long_help_goes_through_the_pager(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("LINES", "30")
+    monkeypatch.setenv("PAGER", "sed -n 1p")
+    explain("train", ["--help"])
+    assert capfd.readouterr().out == "Train a network and see by how much it beats bicubic.\n"
+    explain("train", ["--help", "seed"])  # fits the screen
+    assert len(capfd.readouterr().out.splitlines()) > 1
+
+
 def test_help_knows_options_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "act").mkdir()
     (tmp_path / "act" / "steep.yaml").write_text("# Mine.\nname: relu\n")

@@ -298,6 +298,7 @@ def test_dry_run_says_what_and_writes_nothing(command, tmp_path) -> None:
     pixels = sum(image.size // 3 for image in read_photos("train", photos).images.values())
     assert f"{500 * 16 * 48**2 / pixels:.3g} passes over the training images" in done.stdout
     assert done.stdout.index("parameters") < done.stdout.index("benchmark:")
+    assert done.stdout.index("time, about") < done.stdout.index("learning_rate: 0.001")
     assert re.search(r"time, about: \d+:\d\d of training", done.stdout)
     assert list(tmp_path.iterdir()) == []
 
