@@ -9,7 +9,9 @@ composed and checked in well under a second.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import types
+import typing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -57,12 +59,30 @@ def texts(*, default: Any = dataclasses.MISSING) -> Any:
 
 
 def additions(cls: type[Any]) -> dict[str, Any]:
-    """The fields that were added later, with the value that means the old behaviour."""
-    return {
-        field.name: field.default
-        for field in dataclasses.fields(cls)
-        if field.default is not dataclasses.MISSING
-    }
+    """The fields that were added later, with the plain data that means the old behaviour."""
+    added = {}
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            added[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            added[field.name] = plain_of(field.default_factory())
+    return added
+
+
+def plain_of(value: Any) -> Any:
+    """An option as the node of a configuration: its name and its values; other values as they are.
+
+    Options, lists and dictionaries inside it likewise.
+    """
+    if isinstance(value, Options):
+        named = {"name": value.name} if value.name else {}
+        fields = dataclasses.fields(value)
+        return {**named, **{field.name: plain_of(getattr(value, field.name)) for field in fields}}
+    if isinstance(value, dict):
+        return {key: plain_of(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_of(item) for item in value]
+    return value
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -126,6 +146,35 @@ class Options:
             if sub.name:
                 yield sub
             yield from sub.implementations()
+
+
+def nested(cls: type[Any]) -> dict[str, type[Options]]:
+    """The fields that hold options: field -> base class of what it holds.
+
+    Such a field is an option, or None, or a list or a dictionary of options.
+    """
+
+    def held(hint: Any) -> type[Options] | None:
+        if isinstance(hint, type) and not isinstance(hint, types.GenericAlias):
+            return hint if issubclass(hint, Options) else None
+        found = (held(part) for part in typing.get_args(hint))
+        return next((base for base in found if base is not None), None)
+
+    hints = typing.get_type_hints(cls)
+    found = {field.name: held(hints[field.name]) for field in dataclasses.fields(cls)}
+    return {name: base for name, base in found.items() if base is not None}
+
+
+def each_nested(value: Any, change: Callable[[Any], Any]) -> Any:
+    """`change` applied to the option, or to each in a list or dictionary of them.
+
+    The nodes of a configuration are dictionaries too: with a `name` one is an option itself.
+    """
+    if isinstance(value, dict) and "name" not in value:
+        return {key: change(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [change(item) for item in value]
+    return value if value is None else change(value)
 
 
 def _check(key: str, item: Any, value: Any, limits: Any) -> None:

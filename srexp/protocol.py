@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,15 @@ from srexp.images.quantize import from_uint8, round_8bit, to_uint8, truncate_to_
 from srexp.metrics import psnr, ssim
 from srexp.metrics.base import Metric
 from srexp.metrics.ssim import WINDOW
-from srexp.options import OptionError, Options, additions, bounded, choice
+from srexp.options import (
+    OptionError,
+    Options,
+    additions,
+    bounded,
+    choice,
+    each_nested,
+    nested,
+)
 
 
 @dataclass(kw_only=True)
@@ -169,8 +177,18 @@ def digest(value: Any, digits: int = 8) -> str:
 
 
 def options_digest(options: Options) -> str:
-    """`digest` of an option: its name and values, without what changes nothing (`usual`)."""
-    added = additions(type(options))
-    values = options.usual(asdict(options))
-    told = {key: value for key, value in values.items() if key not in added or value != added[key]}
-    return digest([type(options).name, told])
+    """`digest` of an option: its name and values, without what changes nothing (`usual`).
+
+    Of the options inside it likewise.
+    """
+
+    def told(option: Options) -> dict[str, Any]:
+        added, inner = additions(type(option)), nested(type(option))
+        values = option.usual({field.name: getattr(option, field.name) for field in fields(option)})
+        return {
+            key: each_nested(value, lambda o: [type(o).name, told(o)]) if key in inner else value
+            for key, value in values.items()
+            if key not in added or value != added[key]
+        }
+
+    return digest([type(options).name, told(options)])

@@ -23,24 +23,16 @@ def measure(overrides: list[str], steps: int) -> dict[str, float]:
     from srexp.config.compose import compose
     from srexp.config.settings import experiment_of
     from srexp.data.pipeline import batches
-    from srexp.training.learner import Learner
     from srexp.training.materials import gather
-    from srexp.training.session import build_network
+    from srexp.training.session import build_learner, build_network
 
     experiment = experiment_of(compose("train", overrides))
     sampler = gather(experiment).sampler
-    trainer = experiment.trainer
-    learner = Learner(
-        build_network(experiment),
-        experiment.optimizer.build(experiment.schedule, ema=trainer.ema),
-        experiment.loss.build(),
-        jit_compile=trainer.jit_compile,
-        mixed_precision=trainer.mixed_precision,
-    )
+    learner = build_learner(experiment, build_network(experiment))
     seconds = []
-    for inputs, hr in batches(sampler, 0, steps + 1):
+    for number, (inputs, hr) in enumerate(batches(sampler, 0, steps + 1)):
         start = time.perf_counter()
-        float(learner.step(inputs, hr))
+        float(learner.step(inputs, hr, number)["loss"])
         seconds.append(time.perf_counter() - start)
     return {"first": seconds[0], "step": statistics.median(seconds[1:])}
 

@@ -12,13 +12,14 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from srexp.config.catalogue import SEVERAL
 from srexp.config.effect import has_effect
 from srexp.config.registry import groups, implementation
-from srexp.options import OptionError, Options, additions, flatten
+from srexp.options import OptionError, Options, additions, each_nested, flatten, nested
 from srexp.protocol import digest
 from srexp.training.experiment import Experiment
 
@@ -60,6 +61,7 @@ def config_digest(config: dict[str, Any]) -> str:
     options from elsewhere (`sources`).
     """
     added = flatten(_each_option(config, lambda node, cls: additions(cls)))
+    added |= flatten(additions(Experiment))
     values = {key: value for key, value in deciding(config).items() if added.get(key, ...) != value}
     return digest([values, sources(config)], digits=16)
 
@@ -90,34 +92,64 @@ def sources(config: dict[str, Any]) -> dict[str, str]:
 def _classes(config: dict[str, Any]) -> dict[str, type[Options]]:
     """The classes of the options of a configuration, by where they stand; without unknown ones."""
     found: dict[str, type[Options]] = {}
+
+    def note(group: str, node: Any, key: str) -> None:
+        cls = _class(group, node)
+        if cls is not None:
+            found[key] = cls
+            for name, base in nested(cls).items():
+                for inner, one in _nodes(node.get(name)):
+                    note(base.group, one, f"{key}.{name}{inner}")
+
     for group in groups():
-        node = config.get(group)
-        if not isinstance(node, dict):
-            continue
-        for key, one in (
-            [(f"{group}.{name}", node[name]) for name in node]
-            if group in SEVERAL
-            else [(group, node)]
-        ):
-            try:
-                found[key] = implementation(group, one.get("name"))
-            except (OptionError, AttributeError):
-                continue  # of a package that is not here, or no option at all
+        for inner, node in _nodes(config.get(group)):
+            note(group, node, f"{group}{inner}")
     return found
+
+
+def _class(group: str, node: Any) -> type[Options] | None:
+    """None where it is of a package that is not here, or no option at all."""
+    try:
+        return implementation(group, node.get("name"))
+    except (OptionError, AttributeError):
+        return None
+
+
+def _nodes(value: Any) -> Iterator[tuple[str, Any]]:
+    """An option's node, or each in a dictionary or list of them, and where it stands in it."""
+    if isinstance(value, dict) and "name" in value:
+        yield "", value
+    elif isinstance(value, dict):
+        yield from ((f".{name}", node) for name, node in value.items())
+    elif isinstance(value, list):
+        yield from ((f".{index}", node) for index, node in enumerate(value))
 
 
 def _each_option(
     config: dict[str, Any], change: Callable[[dict[str, Any], type[Any]], dict[str, Any]]
 ) -> dict[str, Any]:
     """A training's configuration with `change(node, class)` applied to it and all its options."""
+
+    def changed(group: str, node: Any) -> Any:
+        cls = _class(group, node)
+        if cls is None:
+            return node
+        values = change(node, cls)
+        inner = {
+            name: each_nested(values[name], partial(changed, base.group))
+            for name, base in nested(cls).items()
+            if name in values
+        }
+        return {**values, **inner}
+
     values = change(config, Experiment)
-    for key, cls in _classes(config).items():
-        group, _, name = key.partition(".")
-        if name:
-            values[group] = {**values.get(group, {}), name: change(config[group][name], cls)}
-        else:
-            values[group] = change(config[group], cls)
-    return values
+    options = {group: config[group] for group in groups() if isinstance(config.get(group), dict)}
+    return values | {
+        group: {name: changed(group, one) for name, one in node.items()}
+        if group in SEVERAL
+        else changed(group, node)
+        for group, node in options.items()
+    }
 
 
 def _usual(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:

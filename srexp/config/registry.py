@@ -22,6 +22,7 @@ _GROUPS = {
     "model": ("srexp.models.base", "Model"),
     "act": ("srexp.activations.base", "Activation"),
     "loss": ("srexp.losses.base", "Loss"),
+    "algorithm": ("srexp.training.algorithms.base", "Algorithm"),
     "optimizer": ("srexp.training.optimizers", "Optimizer"),
     "schedule": ("srexp.training.schedules", "Schedule"),
     "trainer": ("srexp.training.trainer", "Trainer"),
@@ -33,6 +34,7 @@ _GROUPS = {
 # Packages in which every module may hold options.
 _PACKAGES = (
     "srexp.activations", "srexp.degradations", "srexp.losses", "srexp.metrics", "srexp.models",
+    "srexp.training.algorithms",
 )  # fmt: skip
 
 

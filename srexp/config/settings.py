@@ -6,10 +6,10 @@ import os
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, make_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,7 +22,7 @@ from srexp.degradations.base import Degradation
 from srexp.metrics.base import Metric
 from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
-from srexp.options import EMPTY, OptionError, Options, additions
+from srexp.options import EMPTY, OptionError, Options, additions, nested
 from srexp.paths import DATA_DIR, OUTPUT_DIR, PathError, absolute, checked
 from srexp.protocol import Protocol
 from srexp.tracking.options import absolute_uri
@@ -35,6 +35,7 @@ _VARIABLES = {"output_dir": OUTPUT_DIR, "data_dir": DATA_DIR}
 # Groups whose node holds one named option; those of `SEVERAL` hold several, by name.
 _SINGLE = (
     "trainer", "data", "degradation", "model", "act", "loss", "optimizer", "schedule", "tracking",
+    "algorithm",
 )  # fmt: skip
 
 
@@ -160,16 +161,48 @@ def typed_option(cls: type[Any], values: dict[str, Any], key: str) -> Any:
     values = {**getattr(cls, "absent", {}), **values}
     try:
         _check_keys(values, cls)
-        for field in fields(cls):
-            if "texts" in field.metadata or field.type in (str, "str", "str | None"):
-                check_text(field.name, values.get(field.name))
-        merged = OmegaConf.merge(OmegaConf.structured(cls), values)
-        return cls(**OmegaConf.to_container(merged))  # type: ignore[arg-type]
+        for one in fields(cls):
+            if "texts" in one.metadata or one.type in (str, "str", "str | None"):
+                check_text(one.name, values.get(one.name))
+        inner = {
+            name: _build_nested(base.group, values[name], name)
+            for name, base in nested(cls).items()
+            if name in values
+        }
+        plain_values = {name: value for name, value in values.items() if name not in inner}
+        merged = OmegaConf.merge(OmegaConf.structured(_without_nested(cls)), plain_values)
+        return cls(**OmegaConf.to_container(merged), **inner)  # type: ignore[arg-type]
     except OptionError as error:
         raise type(error)(f"{key}.{error}", f"{key}.{error.key}") from None
     except OmegaConfBaseException as error:
         where = f"{key}.{error.full_key}" if error.full_key else key
         raise OptionError(f"{where}: {_type_message(error)}", where) from None
+
+
+def _build_nested(group: str, value: Any, key: str) -> Any:
+    """The option in a field, or each in a list or dictionary of them."""
+    if isinstance(value, dict) and "name" not in value:
+        return {k: build_option(group, node, f"{key}.{k}") for k, node in value.items()}
+    if isinstance(value, list):
+        return [build_option(group, node, f"{key}.{i}") for i, node in enumerate(value)]
+    return value if value is None else build_option(group, value, key)
+
+
+def _without_nested(cls: type[Any]) -> type[Any]:
+    """The class with the fields alone that OmegaConf can check."""
+    inner = nested(cls)
+    if not inner:
+        return cls
+    hints = get_type_hints(cls)
+    return make_dataclass(
+        cls.__name__,
+        [
+            (f.name, hints[f.name], field(default=f.default, metadata=f.metadata))
+            for f in fields(cls)
+            if f.name not in inner
+        ],
+        kw_only=True,
+    )
 
 
 def _check_keys(values: dict[str, Any], cls: type[Options]) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from srexp.options import Options
+from srexp.options import Options, bounded
 
-LossFunction = Callable[[Any, Any], Any]
+# `loss(hr, sr, step)` -> {term: scalar}: hr and sr are `[N, H, W, C]` float32 in [0, 1], step the
+# number of the step as an integer tensor. What training minimises is the sum of the terms.
+LossFunction = Callable[[Any, Any, Any], dict[str, Any]]
 
 
 @dataclass(kw_only=True)
@@ -16,9 +18,31 @@ class Loss(Options, group="loss"):
     """A loss on images in [0, 1], whatever range the network works in inside.
 
     So that the numbers of two runs can be compared: a network with outputs in [-1, 1] does not
-    get a loss four times as large.
+    get a loss four times as large. A loss of one term overrides `value`, any other one `build`.
+
+    Attributes:
+        weight: A factor, for a term of `loss=sum`.
     """
 
-    def build(self) -> LossFunction:
-        """`loss(hr, sr)` of two `[N, H, W, C]` float32 tensors: a scalar, the mean over all."""
+    weight: float = bounded(0, default=1.0)
+
+    def value(self, hr: Any, sr: Any) -> Any:
+        """The loss of two `[N, H, W, C]` float32 tensors: a scalar, the mean over all."""
         raise NotImplementedError
+
+    def build(self, *, channels: int, scale: int) -> LossFunction:
+        """The function, its terms without `weight`.
+
+        Args:
+            channels: Of the images, 1 (Y) or 3 (RGB).
+            scale: HR over LR.
+        """
+        return lambda hr, sr, step: {self.name: self.value(hr, sr)}
+
+    def weighted(self, *, channels: int, scale: int) -> LossFunction:
+        """As `build`, each term times `weight`."""
+        terms = self.build(channels=channels, scale=scale)
+        return lambda hr, sr, step: {
+            name: value if self.weight == 1 else self.weight * value
+            for name, value in terms(hr, sr, step).items()
+        }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from srexp.losses.base import Loss, LossFunction
+from srexp.losses.base import Loss
 from srexp.options import bounded
 
 
@@ -12,20 +13,20 @@ from srexp.options import bounded
 class MSE(Loss, name="mse"):
     """Mean squared error: what PSNR measures."""
 
-    def build(self) -> LossFunction:
+    def value(self, hr: Any, sr: Any) -> Any:
         from keras import ops
 
-        return lambda hr, sr: ops.mean(ops.square(sr - hr))
+        return ops.mean(ops.square(sr - hr))
 
 
 @dataclass(kw_only=True)
 class MAE(Loss, name="mae"):
     """Mean absolute error (L1)."""
 
-    def build(self) -> LossFunction:
+    def value(self, hr: Any, sr: Any) -> Any:
         from keras import ops
 
-        return lambda hr, sr: ops.mean(ops.abs(sr - hr))
+        return ops.mean(ops.abs(sr - hr))
 
 
 @dataclass(kw_only=True)
@@ -34,11 +35,10 @@ class Charbonnier(Loss, name="charbonnier"):
 
     epsilon: float = bounded(above=0)
 
-    def build(self) -> LossFunction:
+    def value(self, hr: Any, sr: Any) -> Any:
         from keras import ops
 
-        square = self.epsilon**2
-        return lambda hr, sr: ops.mean(ops.sqrt(ops.square(sr - hr) + square))
+        return ops.mean(ops.sqrt(ops.square(sr - hr) + self.epsilon**2))
 
 
 @dataclass(kw_only=True)
@@ -47,12 +47,9 @@ class Huber(Loss, name="huber"):
 
     delta: float = bounded(above=0)
 
-    def build(self) -> LossFunction:
+    def value(self, hr: Any, sr: Any) -> Any:
         from keras import ops
 
-        def huber(hr, sr):  # type: ignore[no-untyped-def]
-            error = ops.abs(sr - hr)
-            inner = ops.minimum(error, self.delta)
-            return ops.mean(inner * (error - 0.5 * inner))
-
-        return huber
+        error = ops.abs(sr - hr)
+        inner = ops.minimum(error, self.delta)
+        return ops.mean(inner * (error - 0.5 * inner))

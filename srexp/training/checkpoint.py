@@ -18,7 +18,7 @@ import numpy as np
 
 from srexp.files import write_atomically
 
-FORMAT = 2
+FORMAT = 3
 
 
 def _renamed_score(meta: dict[str, Any]) -> dict[str, Any]:
@@ -28,8 +28,19 @@ def _renamed_score(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "progress": progress}
 
 
+def _named_scalars(meta: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 knew the loss alone (and named arrays by their place: see `Learner.restore`)."""
+    progress = dict(meta["progress"])
+    losses = progress.pop("losses", [])
+    progress["scalars"] = {"loss": losses} if losses else {}
+    return {**meta, "progress": progress}
+
+
 # A step turns the plain data of format n into that of n + 1.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _renamed_score}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _renamed_score,
+    2: _named_scalars,
+}
 
 
 class CheckpointError(ValueError):

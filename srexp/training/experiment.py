@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srexp.activations.base import Activation
 from srexp.data.sources import Benchmark, Data, words_for
 from srexp.degradations.base import Degradation
-from srexp.losses.base import Loss
+from srexp.losses.base import Loss, LossFunction
 from srexp.models.base import Model
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import check_kernel
 from srexp.options import OptionError
 from srexp.protocol import Protocol
 from srexp.tracking.options import Tracking
+from srexp.training.algorithms.base import Algorithm
+from srexp.training.algorithms.supervised import Supervised
 from srexp.training.optimizers import Optimizer
 from srexp.training.schedules import Schedule
 from srexp.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Experiment:
     seed: int
     resume: str | None
     init_from: str | None = None
+    algorithm: Algorithm = field(default_factory=Supervised)
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -92,3 +98,11 @@ class Experiment:
     def channels(self) -> int:
         """Of the network."""
         return 1 if self.color == "y" else 3
+
+    def build_optimizer(self) -> keras.optimizers.Optimizer:
+        """A new optimizer, with the schedule of the learning rate and the running average."""
+        return self.optimizer.build(self.schedule, ema=self.trainer.ema)
+
+    def build_loss(self) -> LossFunction:
+        """The loss of this experiment's images."""
+        return self.loss.weighted(channels=self.channels, scale=self.degradation.scale)

@@ -1,107 +1,158 @@
-"""A network with its optimizer and loss: the compiled step, and all state that a run has."""
+"""What is trained: networks with their optimizers, the compiled step, all state that a run has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from srexp.losses.base import LossFunction
 from srexp.options import OptionError
 from srexp.training.checkpoint import CheckpointError
 from srexp.training.strategy import Strategy
+from srexp.training.variables import network_variables, optimizer_variables
+
+# `step(inputs, hr, number)`: updates the weights once, and gives the scalars of before it by name.
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+
+
+def total(terms: Mapping[str, tf.Tensor], regularisers: Sequence[tf.Tensor]) -> dict[str, Any]:
+    """`loss`, the sum of all; and of several terms `loss_TERM` for each.
+
+    Args:
+        terms: Of a loss.
+        regularisers: Of the weights, where a network has any.
+    """
+    loss = tf.add_n([*terms.values(), *regularisers])
+    several = {f"loss_{name}": value for name, value in terms.items()} if len(terms) > 1 else {}
+    return {"loss": loss, **several}
+
+
+@dataclass
+class Trained:
+    """A network and the optimizer that moves its weights.
+
+    Attributes:
+        network: The network.
+        optimizer: Keras' optimizer, with loss scaling in mixed precision.
+    """
+
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        self.uses_ema = self.optimizer.use_ema
+        if self.mixed_precision:
+            # Before building: gradients of float16 activations vanish without the scaling.
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        self.optimizer.build(self.network.trainable_variables)
+
+    def scale(self, loss: tf.Tensor) -> tf.Tensor:
+        """What is differentiated in place of the loss."""
+        return self.optimizer.scale_loss(loss)
+
+    def apply(self, gradients: Sequence[tf.Tensor | None]) -> None:
+        """Move the weights; the gradients are of `scale(loss)`, in the variables' order."""
+        self.optimizer.apply(gradients, self.network.trainable_variables)
 
 
 class Learner:
     """Owns the variables of a run.
 
     Attributes:
-        network: The Keras model, `[N, h, w, C]` -> `[N, H, W, C]`.
-        step: `step(inputs, hr)` updates the weights once and returns the loss before the update,
-            that of the whole batch.
-        strategy: Where it runs.
+        network: The network that is scored, `[N, h, w, C]` -> `[N, H, W, C]`.
+        optimizer: Its optimizer.
+        strategy: Where the step runs.
     """
 
     def __init__(
         self,
-        network: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        loss: LossFunction,
+        parts: Mapping[str, Trained],
+        step: Step,
         *,
+        strategy: Strategy,
         jit_compile: bool,
-        mixed_precision: bool,
-        strategy: Strategy | None = None,
     ) -> None:
-        """Raises OptionError: the network cannot be trained under the strategy."""
-        self.network = network
-        self.strategy = strategy or Strategy()
-        if self.strategy.description and network.non_trainable_variables:
+        """Args:
+        parts: The networks that are trained; the first one is the one that is scored.
+        step: One update.
+        strategy: Where it runs.
+        jit_compile: By XLA.
+
+        Raises:
+            OptionError: A network cannot be trained under the strategy.
+        """
+        self.parts = dict(parts)
+        self.strategy = strategy
+        scored = next(iter(parts.values()))
+        self.network, self.optimizer = scored.network, scored.optimizer
+        self.uses_ema = scored.uses_ema
+        stateful = any(part.network.non_trainable_variables for part in parts.values())
+        if strategy.description and stateful:
             # Noise, and moving averages over a part of the batch: not what one device computes.
             raise OptionError(
                 "trainer.strategy: the network has state beside its weights (such as "
                 "BatchNormalization or Dropout have), which replicas do not share; "
                 "trainer.strategy=none trains it"
             )
-        self.uses_ema = optimizer.use_ema
-        if mixed_precision:
-            # Before building: gradients of float16 activations vanish without the scaling.
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        optimizer.build(network.trainable_variables)
-        self.optimizer = optimizer
         # Nothing in it branches on data: without AutoGraph it is traced in half the time.
-        self.step = tf.function(self._make_step(loss), jit_compile=jit_compile, autograph=False)
+        self._step = tf.function(step, jit_compile=jit_compile, autograph=False)
 
-    def _make_step(self, loss: LossFunction) -> Any:
-        network, optimizer, strategy = self.network, self.optimizer, self.strategy
+    def step(self, inputs: tf.Tensor, hr: tf.Tensor, number: int) -> dict[str, tf.Tensor]:
+        """Update the weights once.
 
-        def compute(inputs: tf.Tensor, hr: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            with tf.GradientTape() as tape:
-                sr = tf.cast(network(inputs, training=True), tf.float32)
-                value = loss(hr, sr)
-                if network.losses:  # of weight regularisers, where a model has any
-                    value += tf.add_n(network.losses)
-                scaled = optimizer.scale_loss(value)
-            return value, tape.gradient(scaled, network.trainable_variables)
+        Args:
+            inputs: What the network gets, `[N, h, w, C]`.
+            hr: `[N, H, W, C]`.
+            number: Of the step, from 0.
 
-        def step(inputs: tf.Tensor, hr: tf.Tensor) -> tf.Tensor:
-            value, gradients = strategy.mean(compute, network.trainable_variables, inputs, hr)
-            optimizer.apply(gradients, network.trainable_variables)
-            return value
-
-        return step
+        Returns:
+            Scalars of the whole batch before the update: `loss`, and what else the algorithm logs.
+        """
+        return self._step(inputs, hr, tf.constant(number, tf.int32))
 
     def learning_rate(self) -> float:
-        """At the next step."""
+        """At the next step, of the scored network."""
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Everything that changes during training: weights, optimizer, EMA, counters."""
-        return {
-            f"{part}/{index:04d}": np.asarray(variable)
-            for part, variables in self._variables().items()
-            for index, variable in enumerate(variables)
-        }
+    def variables(self) -> dict[str, keras.Variable]:
+        """Everything that changes during training, by names that are the same in every process.
 
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        Weights (`model/deconv_1/kernel`), optimizers (`model.optimizer/adam/...`), running
+        averages, counters.
+        """
+        found = {}
+        for name, part in self.parts.items():
+            for path, variable in network_variables(part.network).items():
+                found[f"{name}/{path}"] = variable
+            for path, variable in optimizer_variables(part.optimizer, part.network).items():
+                found[f"{name}.optimizer/{path}"] = variable
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The values of all `variables`."""
+        return {name: np.asarray(variable) for name, variable in self.variables().items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Inverse of `arrays`.
 
         Raises:
             CheckpointError: The arrays are of another network or optimizer.
         """
-        variables = {
-            f"{part}/{index:04d}": variable
-            for part, group in self._variables().items()
-            for index, variable in enumerate(group)
-        }
+        variables = self.variables()
+        arrays = self._named(arrays)
         if set(variables) != set(arrays):
+            others = sorted(set(variables) ^ set(arrays))
             raise CheckpointError(
-                f"the checkpoint holds {len(arrays)} arrays, the run has {len(variables)}: "
-                "it is of another network or optimizer"
+                f"the checkpoint holds {len(arrays)} arrays, the run has {len(variables)} (only "
+                f"one of them has {others[0]}): it is of another network or optimizer"
             )
         for name, variable in variables.items():
             if tuple(variable.shape) != arrays[name].shape:
@@ -112,12 +163,27 @@ class Learner:
         for name, variable in variables.items():
             variable.assign(arrays[name])
 
-    def set_weights(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take over a network's scored weights: `trained.scored_weights`."""
-        current = self.arrays()
-        network = {k: v for k, v in arrays.items() if k.startswith("model/")}
+    def _named(self, arrays: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """Checkpoints of formats 1 and 2 name arrays by their place: `model/0000`."""
+        if not all(re.fullmatch(r"(model|optimizer)/\d{4,}", name) for name in arrays):
+            return arrays
+        names = list(self.variables())
+        of_network = [name for name in names if name.startswith("model/")]
+        of_optimizer = [name for name in names if name.startswith("model.optimizer/")]
+        places = {f"model/{i:04d}": name for i, name in enumerate(of_network)}
+        places |= {f"optimizer/{i:04d}": name for i, name in enumerate(of_optimizer)}
+        return {places.get(name, name): array for name, array in arrays.items()}
+
+    def set_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over the scored network's weights of another run: `trained.scored_weights`.
+
+        Raises:
+            CheckpointError: They are of another network.
+        """
         # The average of the weights begins where the weights do.
-        self.restore({**current, **network})
+        mine = {k: v for k, v in self.arrays().items() if not k.startswith("model/")}
+        theirs = {k: v for k, v in self._named(arrays).items() if k.startswith("model/")}
+        self.restore({**mine, **theirs})
 
     def synchronise(self, step: int) -> None:
         """Give every process the chief's state, which it has but for rounding of the start.
@@ -142,12 +208,13 @@ class Learner:
             }
         )
 
-    def _variables(self) -> dict[str, list[Any]]:
-        return {"model": self.network.variables, "optimizer": self.optimizer.variables}
-
     def finite(self) -> bool:
         """Whether every weight is a finite number."""
-        return all(np.isfinite(np.asarray(v)).all() for v in self.network.trainable_variables)
+        return all(
+            np.isfinite(np.asarray(variable)).all()
+            for part in self.parts.values()
+            for variable in part.network.trainable_variables
+        )
 
     @contextmanager
     def scored_weights(self) -> Iterator[None]:

@@ -37,7 +37,8 @@ class Progress:
             `trainer.min_delta`: many small gains count together.
         stale: Evaluations since then.
         seconds: Training time so far, over all continuations, evaluation included.
-        losses: Of the steps since the last window ended, so that a continuation ends the same one.
+        scalars: What each step gave since the last window ended, by name, so that a continuation
+            ends the same window.
     """
 
     step: int = 0
@@ -46,18 +47,31 @@ class Progress:
     reference: float = -math.inf
     stale: int = 0
     seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)
+    scalars: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a few steps gave."""
+    """What a few steps gave.
+
+    Attributes:
+        step: The last of them.
+        scalars: The mean of each scalar of the algorithm: `loss`, and others.
+        learning_rate: Of the step after.
+        images_per_second: Patches.
+        data_wait: Share of the time spent waiting for data, 0 to 1.
+    """
 
     step: int
-    loss: float
+    scalars: dict[str, float]
     learning_rate: float
     images_per_second: float
-    data_wait: float  # share of the time spent waiting for data, 0 to 1
+    data_wait: float
+
+    @property
+    def loss(self) -> float:
+        """What is minimised."""
+        return self.scalars["loss"]
 
 
 class Watcher(Protocol):
@@ -226,13 +240,13 @@ def train(
         first = progress.step
         to_evaluation = options.eval_every - first % options.eval_every
         end = min(options.steps, first + to_evaluation, first + WINDOW - first % WINDOW)
-        losses: list[Any] = []
+        given: list[dict[str, Any]] = []
         waited, start = 0.0, time.perf_counter()
         while progress.step < end and reason == "done":
             before = time.perf_counter()
             inputs, hr = next(batches)
             waited += time.perf_counter() - before
-            losses.append(learner.step(inputs, hr))
+            given.append(learner.step(inputs, hr, progress.step))
             progress.step += 1
             watcher.stepped(progress.step)
             if why := asked_to_stop():
@@ -240,25 +254,27 @@ def train(
             elif options.max_minutes and (time.perf_counter() - began > 60 * options.max_minutes):
                 reason = "max_minutes"
             reason = learner.strategy.agreed(reason, now=progress.step == end)
-        values = np.array([float(loss) for loss in losses])
+        # Only now, so that steps do not wait for one another.
+        scalars = {name: [float(step[name]) for step in given] for name in given[0]}
         elapsed = time.perf_counter() - start
         train_seconds += elapsed
         wait_seconds += waited
-        if not np.isfinite(values).all():
-            step = first + 1 + int(np.flatnonzero(~np.isfinite(values))[0])
-            raise Diverged(f"the loss of step {step} is {values[step - first - 1]}")
-        progress.losses += [float(value) for value in values]
+        for name, values in scalars.items():
+            for number, value in enumerate(values, first + 1):
+                if not math.isfinite(value):
+                    raise Diverged(f"the {name} of step {number} is {value}")
+            progress.scalars.setdefault(name, []).extend(values)
         if progress.step == end:
             watcher.window(
                 Window(
                     progress.step,
-                    float(np.mean(progress.losses)),
+                    {name: float(np.mean(v)) for name, v in progress.scalars.items()},
                     learner.learning_rate(),
-                    len(values) * options.batch_size / elapsed,
+                    len(given) * options.batch_size / elapsed,
                     waited / elapsed,
                 )
             )
-            progress.losses = []
+            progress.scalars = {}
         if progress.step == options.steps:
             reason = "done"  # whoever asked to stop, or the clock, came too late
         due = progress.step % options.eval_every == 0

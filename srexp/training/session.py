@@ -52,15 +52,7 @@ def build_learner(
     experiment: Experiment, network: keras.Model, strategy: Strategy | None = None
 ) -> Learner:
     """What trains a network as an experiment says."""
-    trainer = experiment.trainer
-    return Learner(
-        network,
-        experiment.optimizer.build(experiment.schedule, ema=trainer.ema),
-        experiment.loss.build(),
-        jit_compile=trainer.jit_compile,
-        mixed_precision=trainer.mixed_precision,
-        strategy=strategy,
-    )
+    return experiment.algorithm.build(experiment, network, strategy or Strategy())
 
 
 class Display(Protocol):
@@ -198,7 +190,7 @@ class Session:
         self._log(
             window.step,
             {
-                "train/loss": window.loss,
+                **{f"train/{name}": value for name, value in window.scalars.items()},
                 "train/learning_rate": window.learning_rate,
                 "train/images_per_second": window.images_per_second,
                 "train/data_wait": window.data_wait,

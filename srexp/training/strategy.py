@@ -32,7 +32,7 @@ from srexp.words import count
 # Why a run ends early, in the order in which one wins over the other.
 _REASONS = ("stopped", "max_minutes", "patience")
 
-Compute = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, list[tf.Tensor | None]]]
+Compute = Callable[[tf.Tensor, tf.Tensor], tuple[dict[str, tf.Tensor], list[tf.Tensor | None]]]
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,11 @@ class Strategy:
         variables: list[keras.Variable],
         inputs: tf.Tensor,
         hr: tf.Tensor,
-    ) -> tuple[tf.Tensor, list[tf.Tensor | None]]:
-        """Loss and gradients of the whole batch; to be called while a step is traced.
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor | None]]:
+        """Scalars and gradients of the whole batch; to be called while a step is traced.
 
         Args:
-            compute: Loss (a mean over patches) and gradients of some patches.
+            compute: Scalars (means over patches) by name, and gradients, of some patches.
             variables: Whose gradients these are.
             inputs: `[n, h, w, C]`, the part of this process.
             hr: `[n, H, W, C]`.
@@ -168,24 +168,28 @@ class Strategy:
             return compute(inputs, hr)
         local = self.replicas // self.workers
         share = inputs.shape[0] // local
+        names: list[str] = []
 
         def replica(inputs: tf.Tensor, hr: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             first = context.replica_id_in_sync_group % local * share
             with tf.device("/device:CPU:0"):  # so that a GPU is sent its share alone
                 inputs, hr = inputs[first : first + share], hr[first : first + share]
-            value, gradients = compute(inputs, hr)
+            scalars, gradients = compute(inputs, hr)
+            names[:] = scalars
             gradients = [
                 tf.zeros(v.shape) if g is None else g
                 for g, v in zip(gradients, variables, strict=True)
             ]
             # One vector: one message a step instead of one for each variable.
-            flat = [tf.reshape(tensor, [-1]) for tensor in (value, *gradients)]
+            flat = [tf.reshape(tensor, [-1]) for tensor in (*scalars.values(), *gradients)]
             return tf.concat(flat, 0) / self.replicas
 
         total = distribution.reduce("SUM", distribution.run(replica, (inputs, hr)), axis=None)
-        value, *flat = tf.split(total, [1, *(v.shape.num_elements() for v in variables)])
-        return value[0], [tf.reshape(f, v.shape) for f, v in zip(flat, variables, strict=True)]
+        sizes = [v.shape.num_elements() for v in variables]
+        values, *flat = tf.split(total, [len(names), *sizes])
+        scalars = dict(zip(names, tf.unstack(values, len(names)), strict=True))
+        return scalars, [tf.reshape(f, v.shape) for f, v in zip(flat, variables, strict=True)]
 
     def agreed(self, reason: str, *, now: bool) -> str:
         """The reason to end on which all processes agree, `done` for none.

@@ -56,10 +56,10 @@ class Mish(Activation, name="mish"):
 
 @dataclass(kw_only=True)
 class LogCosh(Loss, name="log_cosh"):
-    def build(self):
+    def value(self, hr, sr):
         from keras import ops
 
-        return lambda hr, sr: ops.mean(ops.log(ops.cosh(sr - hr)))
+        return ops.mean(ops.log(ops.cosh(sr - hr)))
 
 
 @dataclass(kw_only=True)

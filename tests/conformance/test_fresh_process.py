@@ -16,7 +16,7 @@ import pytest
 
 import srexp
 from srexp.training import loop
-from srexp.training.learner import Learner
+from srexp.training.algorithms.supervised import supervised
 
 # First the .keras files, with Keras alone: a person who has no srexp opens them. Then srexp builds
 # each network anew and restores the checkpoint.
@@ -42,7 +42,7 @@ assert not [m for m in sys.modules if m.split(".")[0] == "srexp"], "srexp was im
 from srexp.config.registry import implementation
 from srexp.losses.pixel import MSE
 from srexp.training import loop
-from srexp.training.learner import Learner
+from srexp.training.algorithms.supervised import supervised
 from srexp.training.optimizers import Adam
 from srexp.training.schedules import Constant
 from pathlib import Path
@@ -52,7 +52,7 @@ def restored(name, case):
                   for group in ("model", "act"))
     network = model.build(scale=2, channels=3, act=act)
     optimizer = Adam(**case["optimizer"]).build(Constant(), ema=None)
-    learner = Learner(network, optimizer, MSE().build(), jit_compile=False, mixed_precision=False)
+    learner = supervised(network, optimizer, MSE().build(channels=3, scale=2))
     assert loop.load(Path(f"{name}.npz"), learner).step == case["step"]
     return network
 
@@ -97,10 +97,8 @@ def revived(
         for variable in network.trainable_variables:
             spread = 1 / math.sqrt(max(1, math.prod(variable.shape[:-1])))
             variable.assign(variable + spread * random.standard_normal(variable.shape))
-        learner = Learner(
-            network, Adam(**optimizer).build(Constant(), ema=None), MSE().build(),
-            jit_compile=False, mixed_precision=False,
-        )  # fmt: skip
+        adam = Adam(**optimizer).build(Constant(), ema=None)
+        learner = supervised(network, adam, MSE().build(channels=3, scale=2))
         inputs[name] = random.random((1, 7, 9, 3), np.float32)
         expected[name] = np.asarray(network(inputs[name], training=False))
         described[name] = {

@@ -11,7 +11,7 @@ from srexp.losses.base import LossFunction
 
 @pytest.fixture
 def loss(option, loss_name: str) -> LossFunction:
-    return option("loss", loss_name).build()
+    return option("loss", loss_name).weighted(channels=3, scale=2)
 
 
 def images(seed: int, count: int = 3) -> np.ndarray:
@@ -19,7 +19,11 @@ def images(seed: int, count: int = 3) -> np.ndarray:
 
 
 def value(loss: LossFunction, hr: np.ndarray, sr: np.ndarray) -> float:
-    return float(loss(tf.constant(hr), tf.constant(sr)))
+    return float(total(loss, tf.constant(hr), tf.constant(sr)))
+
+
+def total(loss: LossFunction, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    return tf.add_n(list(loss(hr, sr, tf.constant(0)).values()))
 
 
 def test_is_smallest_where_both_are_equal(loss: LossFunction) -> None:
@@ -45,7 +49,7 @@ def test_the_gradient_points_away_from_hr_and_vanishes_there(loss: LossFunction)
         variable = tf.constant(sr)
         with tf.GradientTape() as tape:
             tape.watch(variable)
-            result = loss(tf.constant(hr), variable)
+            result = total(loss, tf.constant(hr), variable)
         return tape.gradient(result, variable).numpy()
 
     away = gradient(other)

@@ -49,13 +49,13 @@ class Counting:
         self.is_finite: Callable[[int], bool] = lambda step: True
         self.clock: Clock | None = None
 
-    def step(self, inputs: int, hr: int) -> float:
-        assert inputs == hr
+    def step(self, inputs: int, hr: int, number: int) -> dict[str, float]:
+        assert inputs == hr == number
         self.batches.append(inputs)
         self.done += 1
         if self.clock:
             self.clock.now += 0.75
-        return self.loss(self.done)
+        return {"loss": self.loss(self.done), "done": self.done}
 
     def arrays(self) -> dict[str, np.ndarray]:
         assert not self.scoring, "the average must not be saved in the place of the weights"
@@ -196,6 +196,7 @@ def test_windows_tell_the_mean_loss_at_round_steps(tmp_path: Path) -> None:
     for first, window in zip([2, *ends], watcher.windows, strict=False):
         losses = [1 / step for step in range(first + 1, window.step + 1)]
         assert window.loss == pytest.approx(np.mean(losses))
+        assert window.scalars["done"] == pytest.approx((first + 1 + window.step) / 2)
         assert window.learning_rate == pytest.approx(0.1 / (1 + window.step))
 
 
@@ -330,7 +331,8 @@ def test_asked_to_stop_saves_exactly_there(tmp_path: Path, stop_at: int) -> None
     assert weights(tmp_path, "last") == stop_at
     # The window goes on in the next continuation.
     assert [window.step for window in watcher.windows] == [s for s in (10, 20) if s <= stop_at]
-    assert outcome.progress.losses == [1 / s for s in range(stop_at // 10 * 10 + 1, stop_at + 1)]
+    kept = [1 / s for s in range(stop_at // 10 * 10 + 1, stop_at + 1)]
+    assert outcome.progress.scalars.get("loss", []) == kept
 
 
 def test_a_run_stopped_in_its_last_step_can_be_finished(tmp_path: Path) -> None:
@@ -433,7 +435,7 @@ def test_a_real_learner_diverges_at_the_batch_with_a_hole(tmp_path: Path) -> Non
     import keras
 
     from srexp.losses.pixel import MSE
-    from srexp.training.learner import Learner
+    from srexp.training.algorithms.supervised import supervised
     from srexp.training.optimizers import SGD
     from srexp.training.schedules import Constant
 
@@ -442,7 +444,7 @@ def test_a_real_learner_diverges_at_the_batch_with_a_hole(tmp_path: Path) -> Non
     optimizer = SGD(
         learning_rate=0.1, clip_norm=None, accumulate=1, momentum=0.9, nesterov=False
     ).build(Constant(), ema=0.9)
-    learner = Learner(network, optimizer, MSE().build(), jit_compile=False, mixed_precision=False)
+    learner = supervised(network, optimizer, MSE().build(channels=1, scale=2))
 
     def with_a_hole() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for step in range(1, 9):

@@ -1,0 +1,40 @@
+"""The weighted sum of other losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from srexp.losses.base import Loss, LossFunction
+from srexp.options import OptionError
+
+
+@dataclass(kw_only=True)
+class Sum(Loss, name="sum"):
+    """A sum of losses, each times its own `weight`; each is logged as a curve of its own.
+
+    Attributes:
+        terms: Name -> loss. A term of several terms itself gives `NAME_TERM` for each.
+    """
+
+    terms: dict[str, Loss]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.terms:
+            raise OptionError("terms={}: must hold at least one loss", "terms")
+
+    def build(self, *, channels: int, scale: int) -> LossFunction:
+        parts = {
+            name: term.weighted(channels=channels, scale=scale) for name, term in self.terms.items()
+        }
+
+        def loss(hr: Any, sr: Any, step: Any) -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            for name, part in parts.items():
+                terms = part(hr, sr, step)
+                alone = len(terms) == 1
+                found |= {name if alone else f"{name}_{k}": v for k, v in terms.items()}
+            return found
+
+        return loss

@@ -1,0 +1,1 @@
+"""How a network is trained, as options (`algorithm=...`): one file an algorithm."""

@@ -1,0 +1,33 @@
+"""What every training algorithm is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from srexp.options import Options
+
+if TYPE_CHECKING:
+    import keras
+
+    from srexp.training.experiment import Experiment
+    from srexp.training.learner import Learner
+    from srexp.training.strategy import Strategy
+
+
+@dataclass(kw_only=True)
+class Algorithm(Options, group="algorithm"):
+    """What one step does: which networks are trained, by which optimizers, to lower what."""
+
+    def build(self, experiment: Experiment, network: keras.Model, strategy: Strategy) -> Learner:
+        """The networks, their optimizers and the step.
+
+        Args:
+            experiment: All options of the run: its loss, optimizer, schedule and so on.
+            network: The network that is scored, `[N, h, w, C]` -> `[N, H, W, C]`.
+            strategy: Where the step runs.
+
+        Raises:
+            OptionError: The experiment cannot be trained so.
+        """
+        raise NotImplementedError
