@@ -52,14 +52,20 @@ def describe(
     """Say what would be trained: what matters first, every key last."""
     with quiet_import():
         import tensorflow  # noqa: F401
+    from srexp.evaluation.inference import upscaler
     from srexp.training.estimate import STEPS, estimate, forward_seconds
+    from srexp.training.session import build_network
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, highlight=False)
 
     (found,) = estimate([experiment])
-    trainer, field = experiment.trainer, experiment.model.receptive_field
-    say(f"{experiment.model.name}: {found.cost}; receptive field {field}x{field} input pixels")
+    trainer, model = experiment.trainer, experiment.model
+    field = upscaler(
+        build_network(experiment), model, experiment.degradation, experiment.channels
+    ).receptive_field
+    seen = f"{field.size}x{field.size} input pixels" if field else "the whole image"
+    say(f"{model.name}: {found.cost}; receptive field {seen}")
     say(
         f"{count(len(materials.train.images), 'training image')}, "
         f"{count(materials.sampler.patch_count, 'different patch', 'different patches')} of "

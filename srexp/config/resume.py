@@ -208,7 +208,7 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
         )
     theirs = with_additions(run.config)
     keys = ["color", "model", "act"]  # another model may bring another act
-    if implementation("model", config["model"]["name"]).upsampling == "post":  # type: ignore[attr-defined]
+    if "lr" in implementation("model", config["model"]["name"]).inputs:  # type: ignore[attr-defined]
         keys.append("degradation.scale")
     ours, before = flatten(with_additions(config)), flatten(theirs)
     for key in keys:

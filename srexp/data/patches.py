@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +16,18 @@ class TrainingPair:
 
     Attributes:
         name: Of the photograph.
-        inputs: `[h, w, C]`: LR, or LR already enlarged; packed (see `pack`).
+        inputs: `[h, w, C]` each: LR, or LR already enlarged; packed (see `pack`).
         hr: `[H, W, C]`, packed.
     """
 
     name: str
-    inputs: np.ndarray
+    inputs: tuple[np.ndarray, ...]
     hr: np.ndarray
 
     @classmethod
-    def of(cls, name: str, inputs: np.ndarray, hr: np.ndarray) -> TrainingPair:
-        """Pack both images where 8 bits hold them exactly."""
-        return cls(name, pack(inputs), pack(hr))
+    def of(cls, name: str, inputs: Sequence[np.ndarray], hr: np.ndarray) -> TrainingPair:
+        """Pack all images where 8 bits hold them exactly."""
+        return cls(name, tuple(pack(image) for image in inputs), pack(hr))
 
 
 class PatchSampler:
@@ -75,7 +76,7 @@ class PatchSampler:
         """Number of different patches, before flips and rotations."""
         return int(self._ends[-1])
 
-    def batch(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    def batch(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, ...]:
         """The patches of one step, counted from 0.
 
         Args:
@@ -83,7 +84,8 @@ class PatchSampler:
             part: Which of the patches to cut: all draw the same batch, whoever needs what of it.
 
         Returns:
-            Inputs `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P = `hr_patch_size`.
+            Each input `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P =
+            `hr_patch_size`.
         """
         if self.distinct_batches is not None:
             step %= self.distinct_batches
@@ -94,20 +96,19 @@ class PatchSampler:
             self._cut(int(c), int(p) if self.augment else 0)
             for c, p in zip(chosen[part], poses[part], strict=True)
         ]
-        return np.stack([c[0] for c in cut]), np.stack([c[1] for c in cut])
+        return tuple(np.stack(patches) for patches in zip(*cut, strict=True))
 
-    def _cut(self, position: int, pose: int) -> tuple[np.ndarray, np.ndarray]:
+    def _cut(self, position: int, pose: int) -> tuple[np.ndarray, ...]:
         index = int(np.searchsorted(self._ends, position, side="right"))
         pair = self.pairs[index]
         within = position - (int(self._ends[index - 1]) if index else 0)
         row, column = divmod(within, int(self._grid[index, 1]))
-        size = self.hr_patch_size
-        hr = _window(pair.hr, row, column, self.scale, size)
-        step = (
-            self.scale * pair.inputs.shape[0] // pair.hr.shape[0]
-        )  # 1: LR itself; scale: enlarged
-        inputs = _window(pair.inputs, row, column, step, size * step // self.scale)
-        return _pose(unpack(inputs), pose), _pose(unpack(hr), pose)
+        patches = []
+        for image in (*pair.inputs, pair.hr):
+            step = self.scale * image.shape[0] // pair.hr.shape[0]  # 1: LR itself; scale: enlarged
+            size = self.hr_patch_size * step // self.scale
+            patches.append(_pose(unpack(_window(image, row, column, step, size)), pose))
+        return tuple(patches)
 
 
 def _window(image: np.ndarray, row: int, column: int, step: int, size: int) -> np.ndarray:

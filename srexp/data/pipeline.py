@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,8 +13,10 @@ from srexp.data.patches import PatchSampler
 
 def batches(
     sampler: PatchSampler, first: int, last: int, part: slice = slice(None)
-) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+) -> Iterator[tuple[Any, tf.Tensor]]:
     """(inputs, hr) of the steps `first` up to, not including, `last`, in order.
+
+    Several inputs are a tuple.
 
     Args:
         sampler: What draws them.
@@ -21,15 +24,16 @@ def batches(
         last: Step.
         part: Which patches of each batch.
     """
-    inputs, hr = sampler.batch(first, part)
+    shapes = [array.shape for array in sampler.batch(first, part)]
 
-    def load(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def load(step: np.ndarray) -> tuple[np.ndarray, ...]:
         return sampler.batch(int(step), part)
 
     @tf.autograph.experimental.do_not_convert
-    def shaped(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        a, b = tf.numpy_function(load, [step], [tf.float32, tf.float32])
-        return tf.ensure_shape(a, inputs.shape), tf.ensure_shape(b, hr.shape)
+    def shaped(step: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        arrays = tf.numpy_function(load, [step], [tf.float32] * len(shapes))
+        *inputs, hr = (tf.ensure_shape(a, s) for a, s in zip(arrays, shapes, strict=True))
+        return tuple(inputs) if len(inputs) > 1 else inputs[0], hr
 
     options = tf.data.Options()
     # With autotuning, an iterator's end waits for the tuner's next wake-up: up to a minute.

@@ -11,6 +11,8 @@ from srexp.words import count
 if TYPE_CHECKING:
     import keras
 
+    from srexp.models.base import Model
+
 # The size of the SR image for which the field states multiply-adds.
 WIDTH, HEIGHT = 1280, 720
 
@@ -32,25 +34,27 @@ class Cost:
         )
 
 
-def measure(network: keras.Model, *, scale: int, upsampling: str) -> Cost:
+def measure(network: keras.Model, model: Model, scale: int) -> Cost:
     """Count a network's parameters and multiply-adds.
 
     The network is traced (not run) on one small image, and the convolutions and matrix products
     of the traced graph are counted, so this holds for any layer, ours or not.
 
     Args:
-        network: `[N, h, w, C]` -> `[N, H, W, C]`.
+        network: As the model built it.
+        model: Whose `inputs` and `size_multiple` count.
         scale: HR over LR.
-        upsampling: `pre` or `post`: whether the input has the size of HR or of LR.
     """
     import tensorflow as tf
 
-    side = 16 * scale
-    input_side = side if upsampling == "pre" else side // scale
-    channels = network.input_shape[-1]
-    spec = tf.TensorSpec((1, input_side, input_side, channels), tf.float32)
+    lr_side = 16 * model.size_multiple
+    side = lr_side * scale
+    specs = [
+        tf.TensorSpec((1, lr_side * factor, lr_side * factor, tensor.shape[-1]), tf.float32)
+        for tensor, factor in zip(network.inputs, model.input_factors(scale), strict=True)
+    ]
     traced = tf.function(lambda x: network(x, training=False), autograph=False)
-    graph = traced.get_concrete_function(spec).graph
+    graph = traced.get_concrete_function(specs if len(specs) > 1 else specs[0]).graph
     total = sum(_multiply_adds(operation) for operation in graph.get_operations())
     parameters = sum(math.prod(v.shape) for v in network.trainable_variables)
     return Cost(parameters, round(total * WIDTH * HEIGHT / side**2))

@@ -6,25 +6,47 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from srexp.degradations.base import Degradation
+from srexp.models.base import Model
+from srexp.models.tiles import Forward
+from srexp.models.upscaler import Upscaler
+
 if TYPE_CHECKING:
     import keras
 
-    from srexp.models.tiles import Forward
+
+def upscaler(
+    network: keras.Model, model: Model, degradation: Degradation, channels: int
+) -> Upscaler:
+    """What enlarges images by a network.
+
+    Args:
+        network: As `model.build` made it.
+        model: Its options.
+        degradation: What made LR.
+        channels: Of the network.
+    """
+
+    def one_by_one(*inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(network(inputs if len(inputs) > 1 else inputs[0], training=False))
+
+    return Upscaler(model, degradation, channels, forward(network), one_by_one)
 
 
 def forward(network: keras.Model) -> Forward:
-    """`[N, h, w, C]` -> `[N, H, W, C]` float32, compiled once for all sizes.
+    """`[N, h, w, C]` of each input -> `[N, H, W, C]` float32, compiled once for all sizes.
 
     Without XLA, which would compile anew for every image size.
     """
     import tensorflow as tf
 
-    channels = network.input_shape[-1]
+    signature = [
+        tf.TensorSpec((None, None, None, tensor.shape[-1]), tf.float32) for tensor in network.inputs
+    ]
 
-    @tf.function(
-        input_signature=[tf.TensorSpec((None, None, None, channels), tf.float32)], autograph=False
-    )
-    def run(inputs: tf.Tensor) -> tf.Tensor:
-        return tf.cast(network(inputs, training=False), tf.float32)
+    @tf.function(input_signature=signature, autograph=False)
+    def run(*inputs: tf.Tensor) -> tf.Tensor:
+        given = inputs if len(inputs) > 1 else inputs[0]
+        return tf.cast(network(given, training=False), tf.float32)
 
-    return lambda inputs: np.asarray(run(np.ascontiguousarray(inputs, np.float32)))
+    return lambda *inputs: np.asarray(run(*(np.ascontiguousarray(i, np.float32) for i in inputs)))

@@ -1,14 +1,15 @@
 """The contract between a model and everything around it.
 
-A model is an option (`model=...`): its fields say how it is built, a few properties say what a
+A model is an option (`model=...`): its fields say how it is built, a few attributes say what a
 caller must know. Training, scoring and everything later see a network only through
-`Upscaler` (`srexp.models.upscaler`), which asks these properties.
+`Upscaler` (`srexp.models.upscaler`), which asks these attributes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from srexp.activations.base import Activation
 from srexp.images.resize import INTERPOLATIONS
@@ -18,30 +19,59 @@ if TYPE_CHECKING:
     import keras
 
 
+@dataclass(frozen=True)
+class Published:
+    """How many parameters a paper states for one of its networks.
+
+    Attributes:
+        parameters: The number.
+        counts: What it counts: `weights` (kernels), `weights+bias`, or `all` (activations too).
+        scale: Of that network.
+        channels: Of that network, 1 or 3.
+        settings: Field -> value of the model where that network differs from the YAML.
+    """
+
+    parameters: int
+    counts: str
+    scale: int
+    channels: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(kw_only=True)
 class Model(Options, group="model"):
     """A way to make a large image of a small one.
 
     Attributes:
         trainable: Whether there are weights; a classical resampler has none.
-        upsampling: `pre`: the network gets LR already enlarged to HR's size (SRCNN, VDSR).
-            `post`: it gets LR itself and enlarges inside (FSRCNN, ESPCN, EDSR).
+        inputs: What the network gets, in this order: `lr`, and `enlarged`, which is LR enlarged to
+            HR's size (SRCNN, VDSR). With `lr` the network enlarges inside (FSRCNN, ESPCN, EDSR).
+        size_multiple: The height and width of the first input must divide by it. Other images
+            are mirrored at their edges to fit, and the result is cropped.
+        published: What papers state of their networks; tests count ours.
     """
 
     trainable: ClassVar[bool] = True
-    upsampling: ClassVar[str] = "pre"
+    inputs: ClassVar[tuple[str, ...]] = ("lr",)
+    size_multiple: ClassVar[int] = 1
+    published: ClassVar[tuple[Published, ...]] = ()
+
+    @classmethod
+    def input_factors(cls, scale: int) -> tuple[int, ...]:
+        """The size of each of `inputs` over LR's."""
+        return tuple({"lr": 1, "enlarged": scale}[name] for name in cls.inputs)
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that one output pixel depends on."""
-        raise NotImplementedError
+    def rates(self) -> Mapping[str, float]:
+        """Layer -> what the learning rate of its weights is multiplied by; of all others by 1."""
+        return {}
 
     def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
         """The network: a functional Keras model for images of any height and width.
 
-        Its input is `[N, h, w, channels]` in [0, 1] (LR, or LR enlarged with `upsampling="pre"`),
-        its output `[N, H, W, channels]`, meant to lie in [0, 1] and not clipped. What range the
-        network uses between the two is its own affair.
+        Its inputs are `inputs`, each `[N, h, w, channels]` in [0, 1], its output is
+        `[N, H, W, channels]`, meant to lie in [0, 1] and not clipped. What range the network uses
+        between the two is its own affair.
 
         Args:
             scale: HR over LR.
@@ -59,5 +89,7 @@ class PreUpsampling(Model):
         upscale_interpolation: How LR is enlarged before the first layer; None for the
             degradation's own interpolation.
     """
+
+    inputs: ClassVar[tuple[str, ...]] = ("enlarged",)
 
     upscale_interpolation: str | None = choice(None, *INTERPOLATIONS)

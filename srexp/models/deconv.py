@@ -49,10 +49,6 @@ class Deconv(PreUpsampling, name="deconv"):
                 "value_range",
             )
 
-    @property
-    def receptive_field(self) -> int:
-        return 1 + self.depth * (self.kernel_size - 1)
-
     def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
         import keras
 

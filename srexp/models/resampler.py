@@ -19,12 +19,5 @@ class Resampler(Model, name="resampler"):
     """
 
     trainable: ClassVar[bool] = False
-    upsampling: ClassVar[str] = "post"
 
     interpolation: str = choice(*INTERPOLATIONS)
-
-    @property
-    def receptive_field(self) -> int:
-        # Full width of the kernel in LR pixels, when enlarging.
-        widths = {"nearest": 1, "box": 1, "bilinear": 2, "hamming": 2, "bicubic": 4, "lanczos": 6}
-        return widths[self.interpolation]

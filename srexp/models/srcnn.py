@@ -45,10 +45,6 @@ class SRCNN(PreUpsampling, name="srcnn"):
         if any(size % 2 == 0 for size in self.kernel_sizes):
             raise OptionError(f"kernel_sizes={self.kernel_sizes}: must be odd", "kernel_sizes")
 
-    @property
-    def receptive_field(self) -> int:
-        return 1 + sum(size - 1 for size in self.kernel_sizes)
-
     def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
         import keras
 

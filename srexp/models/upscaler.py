@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from srexp.degradations.base import Degradation
 from srexp.images.colour import as_rgb, grey_of_rgb, rgb_to_ycbcr, ycbcr_to_rgb
 from srexp.images.resize import MATLAB_INTERPOLATIONS, enlarge
-from srexp.models.base import Model, PreUpsampling
+from srexp.models.base import Model
+from srexp.models.field import Field, receptive_field
 from srexp.models.resampler import Resampler
 from srexp.models.tiles import Forward, forward_in_tiles
 from srexp.options import OptionError
@@ -53,24 +55,53 @@ class Upscaler:
         model: The options of the model.
         degradation: What made LR: its scale, engine and interpolation.
         channels: Of the network, 1 (Y) or 3 (RGB).
-        forward: `[N, h, w, channels]` -> `[N, H, W, channels]`; None for a resampler.
+        forward: `[N, h, w, channels]` of each of the model's inputs -> `[N, H, W, channels]`; None
+            for a resampler.
+        one_by_one: The same, one layer after the other: fused layers may swallow a NaN, by which
+            the receptive field is found. None for `forward` itself.
     """
 
     model: Model
     degradation: Degradation
     channels: int
     forward: Forward | None = None
+    one_by_one: Forward | None = None
 
     def __post_init__(self) -> None:
         check_kernel(self.model, self.degradation)
 
-    def prepare(self, lr: np.ndarray) -> np.ndarray:
-        """What the network sees of an LR image with its own number of channels."""
-        if not isinstance(self.model, PreUpsampling):
-            return lr
+    def prepare(self, lr: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The network's inputs, of an LR image with its own number of channels."""
         degradation = self.degradation
-        interpolation = self.model.upscale_interpolation or degradation.interpolation
-        return enlarge(lr, degradation.scale, interpolation, degradation.engine)
+        kernel = getattr(self.model, "upscale_interpolation", None) or degradation.interpolation
+        return tuple(
+            lr if name == "lr" else enlarge(lr, degradation.scale, kernel, degradation.engine)
+            for name in self.model.inputs
+        )
+
+    @property
+    def _factors(self) -> tuple[list[int], int]:
+        """The size of each input, and of the output, over the first input's."""
+        scale = self.degradation.scale
+        first, *others = self.model.input_factors(scale)
+        return [1, *(other // first for other in others)], scale // first
+
+    @cached_property
+    def receptive_field(self) -> Field | None:
+        """What an output pixel depends on, in pixels of the first input; None for all of them."""
+        forward = self.one_by_one or self.forward
+        assert forward is not None
+        factors, factor = self._factors
+        return receptive_field(
+            forward,
+            channels=self.channels,
+            factors=factors,
+            factor=factor,
+            multiple=self.model.size_multiple,
+        )
+
+    def _reach(self) -> int | None:
+        return self.receptive_field.reach if self.receptive_field else None
 
     def __call__(self, lr: np.ndarray, *, eight_bit: bool = False) -> np.ndarray:
         """Enlarge one image.
@@ -91,8 +122,9 @@ class Upscaler:
         sr = forward_in_tiles(
             self.forward,
             inputs,
-            factor=scale if self.model.upsampling == "post" else 1,
-            reach=lambda: self.model.receptive_field // 2,
+            factor=self._factors[1],
+            reach=self._reach,
+            multiple=self.model.size_multiple,
         )
         del inputs
         if lr.shape[2] == self.channels:

@@ -58,16 +58,20 @@ def step_seconds(experiment: Experiment) -> float:
     """Median time of a step on patches of noise."""
     learner = build_learner(experiment, build_network(experiment))
     size, scale = experiment.trainer.hr_patch_size, experiment.degradation.scale
-    side = size if experiment.model.upsampling == "pre" else size // scale
     random = np.random.default_rng(0)
-    shape = (experiment.trainer.batch_size, side, side, experiment.channels)
-    inputs = tf.constant(random.random(shape, np.float32))
-    hr = tf.constant(random.random((shape[0], size, size, shape[3]), np.float32))
-    float(learner.step(inputs, hr))  # compiles
+
+    def noise(side: int) -> tf.Tensor:
+        shape = (experiment.trainer.batch_size, side, side, experiment.channels)
+        return tf.constant(random.random(shape, np.float32))
+
+    lr_side = size // scale
+    given = tuple(noise(lr_side * factor) for factor in experiment.model.input_factors(scale))
+    inputs, hr = given if len(given) > 1 else given[0], noise(size)
+    float(learner.step(inputs, hr, 0)["loss"])  # compiles
     times: list[float] = []
     while len(times) < STEPS and sum(times) < _SECONDS:
         began = time.perf_counter()
-        float(learner.step(inputs, hr))
+        float(learner.step(inputs, hr, len(times) + 1)["loss"])
         times.append(time.perf_counter() - began)
     return statistics.median(times)
 
@@ -100,8 +104,6 @@ def _costs(experiments: Sequence[Experiment]) -> list[cost.Cost]:
         scale, model = experiment.degradation.scale, experiment.model
         key = repr((model, experiment.act, scale, experiment.channels))
         if key not in known:
-            known[key] = cost.measure(
-                build_network(experiment), scale=scale, upsampling=model.upsampling
-            )
+            known[key] = cost.measure(build_network(experiment), model, scale)
         costs.append(known[key])
     return costs

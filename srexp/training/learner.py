@@ -18,7 +18,7 @@ from srexp.training.strategy import Strategy
 from srexp.training.variables import network_variables, optimizer_variables
 
 # `step(inputs, hr, number)`: updates the weights once, and gives the scalars of before it by name.
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+Step = Callable[[Any, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
 def total(terms: Mapping[str, tf.Tensor], regularisers: Sequence[tf.Tensor]) -> dict[str, Any]:
@@ -104,11 +104,11 @@ class Learner:
         # Nothing in it branches on data: without AutoGraph it is traced in half the time.
         self._step = tf.function(step, jit_compile=jit_compile, autograph=False)
 
-    def step(self, inputs: tf.Tensor, hr: tf.Tensor, number: int) -> dict[str, tf.Tensor]:
+    def step(self, inputs: Any, hr: tf.Tensor, number: int) -> dict[str, tf.Tensor]:
         """Update the weights once.
 
         Args:
-            inputs: What the network gets, `[N, h, w, C]`.
+            inputs: What the network gets, `[N, h, w, C]`; several are a tuple.
             hr: `[N, H, W, C]`.
             number: Of the step, from 0.
 

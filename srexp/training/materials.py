@@ -45,8 +45,8 @@ class Materials:
         """Of the images that are kept in memory."""
         tasks = {id(task.images): task.images for task in (*self.validation, *self.benchmarks)}
         sets = [self.train, *tasks.values()]
-        pairs = sum(pair.hr.nbytes + pair.inputs.nbytes for pair in self.sampler.pairs)
-        return pairs + sum(s.images.nbytes for s in sets)
+        pairs = [image for pair in self.sampler.pairs for image in (*pair.inputs, pair.hr)]
+        return sum(image.nbytes for image in pairs) + sum(s.images.nbytes for s in sets)
 
     def identity(self, config_digest: str) -> str:
         """Equal for runs that give the same weights and the same scores.

@@ -13,13 +13,12 @@ import numpy as np
 from srexp.data.pipeline import batches
 from srexp.evaluation import cost
 from srexp.evaluation.grids import sample_grid
-from srexp.evaluation.inference import forward
+from srexp.evaluation.inference import upscaler
 from srexp.evaluation.samples import Extremes, Sample
 from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
 from srexp.files import file_name, flush, write_atomically
 from srexp.images.io import to_png
-from srexp.models.upscaler import Upscaler
 from srexp.tracking.mlflow_view import MlflowView
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, devices, loop
@@ -92,14 +91,10 @@ class Session:
     def __post_init__(self) -> None:
         experiment = self.experiment
         network = build_network(experiment)
-        self.cost = cost.measure(
-            network,
-            scale=experiment.degradation.scale,
-            upsampling=experiment.model.upsampling,
-        )
+        self.cost = cost.measure(network, experiment.model, experiment.degradation.scale)
         self.learner = build_learner(experiment, network, self.strategy)
-        self._upscaler = Upscaler(
-            experiment.model, experiment.degradation, experiment.channels, forward(network)
+        self._upscaler = upscaler(
+            network, experiment.model, experiment.degradation, experiment.channels
         )
 
     def start_from(self, arrays: dict[str, np.ndarray]) -> None:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +33,7 @@ from srexp.words import count
 # Why a run ends early, in the order in which one wins over the other.
 _REASONS = ("stopped", "max_minutes", "patience")
 
-Compute = Callable[[tf.Tensor, tf.Tensor], tuple[dict[str, tf.Tensor], list[tf.Tensor | None]]]
+Compute = Callable[[Any, tf.Tensor], tuple[dict[str, tf.Tensor], list[tf.Tensor | None]]]
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Strategy:
         self,
         compute: Compute,
         variables: list[keras.Variable],
-        inputs: tf.Tensor,
+        inputs: Any,
         hr: tf.Tensor,
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor | None]]:
         """Scalars and gradients of the whole batch; to be called while a step is traced.
@@ -160,21 +161,23 @@ class Strategy:
         Args:
             compute: Scalars (means over patches) by name, and gradients, of some patches.
             variables: Whose gradients these are.
-            inputs: `[n, h, w, C]`, the part of this process.
+            inputs: `[n, h, w, C]`, or a tuple of such: the part of this process.
             hr: `[n, H, W, C]`.
         """
         distribution = self._distribution
         if distribution is None:
             return compute(inputs, hr)
         local = self.replicas // self.workers
-        share = inputs.shape[0] // local
+        share = hr.shape[0] // local
         names: list[str] = []
 
-        def replica(inputs: tf.Tensor, hr: tf.Tensor) -> tf.Tensor:
+        def replica(inputs: Any, hr: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             first = context.replica_id_in_sync_group % local * share
             with tf.device("/device:CPU:0"):  # so that a GPU is sent its share alone
-                inputs, hr = inputs[first : first + share], hr[first : first + share]
+                inputs, hr = tf.nest.map_structure(
+                    lambda images: images[first : first + share], (inputs, hr)
+                )
             scalars, gradients = compute(inputs, hr)
             names[:] = scalars
             gradients = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from srexp.evaluation import cost
-from srexp.evaluation.inference import forward
+from srexp.evaluation.inference import upscaler
 from srexp.models.upscaler import Upscaler
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, loop
@@ -59,12 +59,8 @@ def load_upscaler(
     progress = _restore(run, learner, which)
     if learner.uses_ema:
         learner.optimizer.finalize_variable_values(network.trainable_variables)
-    measured = cost.measure(
-        network, scale=experiment.degradation.scale, upsampling=experiment.model.upsampling
-    )
-    upscaler = Upscaler(
-        experiment.model, experiment.degradation, experiment.channels, forward(network)
-    )
+    measured = cost.measure(network, experiment.model, experiment.degradation.scale)
+    made = upscaler(network, experiment.model, experiment.degradation, experiment.channels)
     chosen = "best on val" if which == "best" else "last"
     kind = "EMA" if learner.uses_ema else "raw"
-    return upscaler, f"{chosen} (step {progress.step}), {kind}", measured
+    return made, f"{chosen} (step {progress.step}), {kind}", measured

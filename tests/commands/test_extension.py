@@ -28,12 +28,7 @@ from srexp.options import bounded
 class TinyESPCN(Model, name="tiny_espcn"):
     """Convolutions on LR, then depth to space."""
 
-    upsampling: ClassVar[str] = "post"
     filters: int = bounded(1, 64)
-
-    @property
-    def receptive_field(self):
-        return 5
 
     def build(self, *, scale, channels, act):
         import keras

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from srexp.degradations.downscale import Downscale
-from srexp.evaluation.inference import forward
+from srexp.evaluation.inference import upscaler as upscaler_of
 from srexp.images.resize import enlarge
 from srexp.models import tiles
 from srexp.models.base import Model
@@ -47,7 +47,14 @@ def randomise(network: keras.Model) -> None:
 
 def factor(model: Model, scale: int) -> int:
     """Output pixels for one input pixel."""
-    return scale if model.upsampling == "post" else 1
+    return scale // model.input_factors(scale)[0]
+
+
+def field_of(model: Model, network: keras.Model, scale: int) -> int:
+    """Side of what an output pixel depends on, in input pixels."""
+    field = upscaler_of(network, model, bicubic(scale), 1).receptive_field
+    assert field is not None
+    return field.size
 
 
 @pytest.mark.parametrize("scale", [2, 3])
@@ -55,7 +62,7 @@ def factor(model: Model, scale: int) -> int:
 def test_enlarges_an_odd_size_by_exactly_the_scale(model, act, scale: int, channels: int) -> None:
     network = model.build(scale=scale, channels=channels, act=act)
     randomise(network)
-    upscaler = Upscaler(model, bicubic(scale), channels, forward(network))
+    upscaler = upscaler_of(network, model, bicubic(scale), channels)
     lr = image(7, 9, channels)
     sr = upscaler(lr)
     assert sr.shape == (7 * scale, 9 * scale, channels)
@@ -71,7 +78,7 @@ def test_a_part_gives_the_same_as_the_whole(model, act, scale: int) -> None:
     """Beyond half the receptive field from an edge, so tiles of a large image can be joined."""
     network = model.build(scale=scale, channels=1, act=act)
     randomise(network)
-    reach, out = model.receptive_field // 2, factor(model, scale)
+    reach, out = field_of(model, network, scale) // 2, factor(model, scale)
     side = 2 * reach + 5
     whole = image(1, side + 8, side + 7, 1)
     from_whole = np.asarray(network(whole))[:, 4 * out : (4 + side) * out, 3 * out : -4 * out]
@@ -86,7 +93,7 @@ def test_a_part_gives_the_same_as_the_whole(model, act, scale: int) -> None:
 def test_tiles_of_a_large_image_are_the_whole(model, act, scale: int, monkeypatch) -> None:
     network = model.build(scale=scale, channels=1, act=act)
     randomise(network)
-    upscaler = Upscaler(model, bicubic(scale), 1, forward(network))
+    upscaler = upscaler_of(network, model, bicubic(scale), 1)
     lr = image(19, 34, 1)
     whole = upscaler(lr)
     monkeypatch.setattr(tiles, "WHOLE", 0)
@@ -114,9 +121,9 @@ def changed_by_one_pixel(network: keras.Model, side: int, middle: int) -> np.nda
 
 @pytest.mark.parametrize("scale", [2, 3])
 def test_sees_exactly_the_stated_square(model, act, scale: int) -> None:
-    field, out = model.receptive_field, factor(model, scale)
-    middle = field + 1
     network = model.build(scale=scale, channels=1, act=act)
+    field, out = field_of(model, network, scale), factor(model, scale)
+    middle = field + 1
     changed = changed_by_one_pixel(network, 2 * middle + 1, middle)
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     # A full square, corners included.
@@ -166,8 +173,8 @@ def test_a_residual_network_starts_at_the_enlarged_input(model, act, scale: int)
     for residual in (True, False):
         chosen = dataclasses.replace(model, residual=residual)
         network = chosen.build(scale=scale, channels=3, act=act)
-        results[residual] = Upscaler(chosen, bicubic(scale), 3, forward(network))(lr)
-    if model.upsampling == "pre":
+        results[residual] = upscaler_of(network, chosen, bicubic(scale), 3)(lr)
+    if model.inputs == ("enlarged",):
         np.testing.assert_array_equal(results[True], enlarged)
     else:  # enlarged inside the network, in float32
         np.testing.assert_allclose(results[True], enlarged, atol=2e-6)
@@ -208,12 +215,14 @@ def test_a_resampler_gives_exactly_the_scale(option, resampler_name: str) -> Non
         assert np.corrcoef(blocks.ravel(), lr.ravel())[0, 1] > 0.95
 
 
-def test_a_resampler_sees_exactly_the_stated_square(option, resampler_name: str) -> None:
+def test_a_resampler_sees_its_whole_kernel(option, resampler_name: str) -> None:
     model = option("model", resampler_name)
+    # Full width of the kernel in LR pixels, when enlarging.
+    widths = {"nearest": 1, "bilinear": 2, "bicubic": 4, "lanczos": 6}
     lr = np.zeros((21, 21, 1), np.float32)
     lr[10, 10] = 1
     # At an odd scale a kernel's zeros fall on pixels, so the full width shows at scale 2.
     sr = Upscaler(model, bicubic(2), 1)(lr)[..., 0]
     for reached in (np.flatnonzero(sr.any(axis=1)), np.flatnonzero(sr.any(axis=0))):
         spans = [np.ptp(reached[reached % 2 == phase]) // 2 + 1 for phase in range(2)]
-        assert max(spans) == model.receptive_field
+        assert max(spans) == widths[model.interpolation]

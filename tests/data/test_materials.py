@@ -101,7 +101,7 @@ def test_an_rgb_network_is_trained_on_eight_bit_pictures(experiment):
     hr = materials.train.images["a"]
     np.testing.assert_array_equal(unpack(pair.hr), hr)
     lr = np.clip(np.floor(resize_matlab(hr, (12, 12)) * 255.0 + 0.5), 0, 255) / 255
-    np.testing.assert_allclose(unpack(pair.inputs), resize_matlab(lr, (24, 24)), atol=1e-6)
+    np.testing.assert_allclose(unpack(pair.inputs[0]), resize_matlab(lr, (24, 24)), atol=1e-6)
 
 
 def test_a_y_network_is_trained_on_the_papers_luma(experiment):
@@ -111,7 +111,7 @@ def test_a_y_network_is_trained_on_the_papers_luma(experiment):
     luma = (16 + (exact + 127500) // 255000)[..., None] / 255
     np.testing.assert_allclose(unpack(pair.hr), luma, atol=1e-6)
     inputs = resize_matlab(resize_matlab(luma, (12, 13)), (24, 26))
-    np.testing.assert_allclose(unpack(pair.inputs), inputs, atol=1e-6)
+    np.testing.assert_allclose(unpack(pair.inputs[0]), inputs, atol=1e-6)
 
 
 def test_a_y_network_sees_the_luma_of_eight_bit_pictures(experiment):
@@ -122,7 +122,7 @@ def test_a_y_network_sees_the_luma_of_eight_bit_pictures(experiment):
     pair = _pair(materials, "a")
     np.testing.assert_allclose(unpack(pair.hr)[..., 0], (16 + hr @ weights) / 255, atol=1e-6)
     y = ((16 + lr @ weights) / 255)[..., None]
-    np.testing.assert_allclose(unpack(pair.inputs), resize_matlab(y, (24, 24)), atol=1e-6)
+    np.testing.assert_allclose(unpack(pair.inputs[0]), resize_matlab(y, (24, 24)), atol=1e-6)
 
 
 def test_an_rgb_network_sees_luma_as_three_equal_channels(experiment):
@@ -130,7 +130,8 @@ def test_an_rgb_network_sees_luma_as_three_equal_channels(experiment):
     luma = gather(experiment("protocol=y_paper", "color=y", "model=srcnn"))
     for pair, grey in zip(materials.sampler.pairs, luma.sampler.pairs, strict=True):
         np.testing.assert_array_equal(unpack(pair.hr), unpack(grey.hr).repeat(3, 2))
-        np.testing.assert_allclose(unpack(pair.inputs), unpack(grey.inputs).repeat(3, 2), atol=1e-7)
+        wanted = unpack(grey.inputs[0]).repeat(3, 2)
+        np.testing.assert_allclose(unpack(pair.inputs[0]), wanted, atol=1e-7)
 
 
 def test_what_is_trained_on_is_what_is_scored_on(experiment, tmp_path):
@@ -140,7 +141,7 @@ def test_what_is_trained_on_is_what_is_scored_on(experiment, tmp_path):
         materials = gather(experiment(f"protocol={protocol}", f"color={color}", "model=srcnn"))
         pair, case = _pair(materials, "a"), materials.benchmarks[0].cases[0]
         np.testing.assert_array_equal(unpack(pair.hr), unpack(case.hr))
-        np.testing.assert_array_equal(round_8bit(unpack(pair.inputs)), unpack(case.bicubic))
+        np.testing.assert_array_equal(round_8bit(unpack(pair.inputs[0])), unpack(case.bicubic))
 
 
 def test_images_smaller_than_a_patch_are_skipped_by_name(experiment, tmp_path):

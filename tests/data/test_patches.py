@@ -25,7 +25,7 @@ def _pairs(scale, layout, shapes=SHAPES):
         hr = _coordinates(height, width, number)
         # post: LR pixel (i, j) carries the HR pixel (i scale, j scale) at its top left.
         lr = _coordinates(height // scale, width // scale, number, scale)
-        pairs.append(TrainingPair.of(str(number), lr if layout == "post" else hr, hr))
+        pairs.append(TrainingPair.of(str(number), [lr if layout == "post" else hr], hr))
     return pairs
 
 
@@ -150,8 +150,8 @@ def test_seed_and_step_are_not_interchangeable():
 def test_pairs_are_packed_only_where_nothing_is_lost():
     hr = _coordinates(8, 8, 0)
     floats = hr[::2, ::2] + np.float32(0.0005)
-    pair = TrainingPair.of("a", floats, hr)
-    assert (pair.inputs.dtype, pair.hr.dtype) == (np.float32, np.uint8)
+    pair = TrainingPair.of("a", [floats], hr)
+    assert (pair.inputs[0].dtype, pair.hr.dtype) == (np.float32, np.uint8)
     sampler = PatchSampler([pair], scale=2, hr_patch_size=8, batch_size=1, augment=False, seed=0)
     inputs, out = sampler.batch(0)
     np.testing.assert_array_equal(inputs[0], floats)
@@ -160,7 +160,7 @@ def test_pairs_are_packed_only_where_nothing_is_lost():
 
 def test_patches_can_be_changed_without_changing_the_images():
     pair = TrainingPair.of(
-        "a", _coordinates(4, 4, 0, 2) + np.float32(0.0005), _coordinates(8, 8, 0)
+        "a", [_coordinates(4, 4, 0, 2) + np.float32(0.0005)], _coordinates(8, 8, 0)
     )
     sampler = PatchSampler([pair], scale=2, hr_patch_size=8, batch_size=2, augment=True, seed=0)
     inputs, hr = sampler.batch(0)

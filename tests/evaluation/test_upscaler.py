@@ -28,8 +28,6 @@ def _pre(upscale_interpolation=None):
 class Post(Model):
     """A network that gets LR itself."""
 
-    upsampling = "post"
-
 
 def _noise(height, width, channels, seed=0):
     # Away from the edges of the gamut, so that overshoot is not clipped.

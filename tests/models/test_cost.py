@@ -7,10 +7,18 @@ import pytest
 
 from srexp.activations.rectifiers import PReLU, ReLU
 from srexp.evaluation.cost import Cost, measure
+from srexp.models.base import Model
 from srexp.models.deconv import Deconv
 from srexp.models.srcnn import SRCNN
 
 PIXELS = 1280 * 720
+
+
+class Pre(Model):
+    inputs = ("enlarged",)
+
+
+PRE, POST = Pre(), Model()
 
 
 def srcnn(kernel_sizes: list[int]) -> SRCNN:
@@ -30,7 +38,7 @@ def test_srcnn(kernel_sizes: list[int], weights: int, scale: int) -> None:
     Every layer works at HR's size, so each weight is one multiply-add a pixel, at any scale.
     """
     network = srcnn(kernel_sizes).build(scale=scale, channels=1, act=ReLU())
-    cost = measure(network, scale=scale, upsampling="pre")
+    cost = measure(network, PRE, scale)
     assert cost.parameters == weights + 64 + 32 + 1
     assert cost.multiply_adds == weights * PIXELS
 
@@ -45,15 +53,13 @@ def test_the_tutorials_network(channels: int, scale: int) -> None:
     )  # fmt: skip
     weights = 9 * (channels * 32 + 5 * 32 * 32 + 32 * channels)
     biases = 6 * 32 + channels
-    plain = measure(
-        model.build(scale=scale, channels=channels, act=ReLU()), scale=scale, upsampling="pre"
-    )
+    plain = measure(model.build(scale=scale, channels=channels, act=ReLU()), PRE, scale)
     assert plain.parameters == weights + biases
     assert plain.multiply_adds == weights * PIXELS
     # PReLU: a slope for each channel of each of the six hidden layers, and no multiply-add counted.
     learned = measure(
         model.build(scale=scale, channels=channels, act=PReLU(initial_slope=0.25)),
-        scale=scale, upsampling="pre",
+        PRE, scale,
     )  # fmt: skip
     assert learned.parameters == plain.parameters + 6 * 32
     assert learned.multiply_adds == plain.multiply_adds
@@ -66,7 +72,7 @@ def test_a_network_in_lr_space_with_a_pixel_shuffle(scale: int) -> None:
     x = keras.layers.Conv2D(8, 5, padding="same", use_bias=False)(inputs)
     x = keras.layers.Conv2D(3 * scale**2, 3, padding="same")(x)
     x = keras.ops.depth_to_space(x, scale)
-    cost = measure(keras.Model(inputs, x), scale=scale, upsampling="post")
+    cost = measure(keras.Model(inputs, x), POST, scale)
     weights = 25 * 3 * 8 + 9 * 8 * 3 * scale**2
     assert cost.parameters == weights + 3 * scale**2
     assert cost.multiply_adds == weights * PIXELS // scale**2
@@ -78,7 +84,7 @@ def test_a_strided_transposed_convolution(scale: int) -> None:
     inputs = keras.Input((None, None, 1))
     x = keras.layers.Conv2D(12, 3, padding="same")(inputs)
     x = keras.layers.Conv2DTranspose(1, 9, strides=scale, padding="same")(x)
-    cost = measure(keras.Model(inputs, x), scale=scale, upsampling="post")
+    cost = measure(keras.Model(inputs, x), POST, scale)
     assert cost.parameters == 9 * 12 + 12 + 81 * 12 + 1
     assert cost.multiply_adds == (9 * 12 + 81 * 12) * PIXELS // scale**2
 
@@ -89,7 +95,7 @@ def test_depthwise_and_dense_layers() -> None:
     x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(inputs)
     x = keras.layers.SeparableConv2D(10, 5, padding="same", use_bias=False)(x)
     x = keras.layers.Dense(6, use_bias=False)(x)
-    cost = measure(keras.Model(inputs, x), scale=2, upsampling="pre")
+    cost = measure(keras.Model(inputs, x), PRE, 2)
     weights = 9 * 6 + (25 * 6 + 6 * 10) + 10 * 6
     assert cost.parameters == weights
     assert cost.multiply_adds == weights * PIXELS
@@ -99,7 +105,7 @@ def test_strides_inside_the_network() -> None:
     inputs = keras.Input((None, None, 1))
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(inputs)
     x = keras.layers.Conv2DTranspose(1, 3, strides=2, padding="same", use_bias=False)(x)
-    cost = measure(keras.Model(inputs, x), scale=2, upsampling="pre")
+    cost = measure(keras.Model(inputs, x), PRE, 2)
     # Both layers: 9 * 4 products for each of a quarter as many pixels.
     assert cost.multiply_adds == 2 * 36 * PIXELS // 4
 
@@ -107,7 +113,7 @@ def test_strides_inside_the_network() -> None:
 def test_frozen_weights_are_not_counted() -> None:
     network = srcnn([9, 1, 5]).build(scale=2, channels=1, act=ReLU())
     network.layers[1].trainable = False
-    assert measure(network, scale=2, upsampling="pre").parameters == 8032 + 97 - (81 * 64 + 64)
+    assert measure(network, PRE, 2).parameters == 8032 + 97 - (81 * 64 + 64)
 
 
 def test_reads_well() -> None:

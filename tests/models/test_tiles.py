@@ -37,7 +37,7 @@ def test_tiles_make_the_same_image(height, width, reach, factor, small):
     forward, calls = _sums(reach, factor)
     whole = forward(image[None])[0]
     calls.clear()
-    got = forward_in_tiles(forward, image, factor=factor, reach=lambda: reach)
+    got = forward_in_tiles(forward, [image], factor=factor, reach=lambda: reach)
     np.testing.assert_array_equal(got, whole)
     assert len(calls) > 1
     side = 12 // factor + 2 * reach
@@ -47,16 +47,16 @@ def test_tiles_make_the_same_image(height, width, reach, factor, small):
 def test_too_small_an_overlap_shows(small):
     image = np.random.default_rng(1).integers(0, 9, (40, 41, 1)).astype(np.float32)
     forward, _ = _sums(3)
-    got = forward_in_tiles(forward, image, factor=1, reach=lambda: 2)
+    got = forward_in_tiles(forward, [image], factor=1, reach=lambda: 2)
     assert np.any(got != forward(image[None])[0])
 
 
 def test_a_small_image_goes_through_at_once(small):
     forward, calls = _sums(1)
-    forward_in_tiles(forward, np.zeros((20, 20, 1), np.float32), factor=1, reach=lambda: 1)
-    forward_in_tiles(forward, np.zeros((10, 10, 1), np.float32), factor=2, reach=lambda: 1)
+    forward_in_tiles(forward, [np.zeros((20, 20, 1), np.float32)], factor=1, reach=lambda: 1)
+    forward_in_tiles(forward, [np.zeros((10, 10, 1), np.float32)], factor=2, reach=lambda: 1)
     assert calls == [(1, 20, 20, 1), (1, 10, 10, 1)]
     # What counts is the output.
     larger, calls = _sums(1, 2)
-    forward_in_tiles(larger, np.zeros((10, 11, 1), np.float32), factor=2, reach=lambda: 1)
+    forward_in_tiles(larger, [np.zeros((10, 11, 1), np.float32)], factor=2, reach=lambda: 1)
     assert len(calls) > 1
