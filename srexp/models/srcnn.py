@@ -6,11 +6,12 @@ IEEE TPAMI 38(2), 2016 (the ECCV 2014 paper's network is 9-1-5). Section 3.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from srexp.activations.base import Activation
-from srexp.models.base import PreUpsampling
+from srexp.models.base import PreUpsampling, Published
 from srexp.options import OptionError, bounded
 
 if TYPE_CHECKING:
@@ -28,11 +29,19 @@ class SRCNN(PreUpsampling, name="srcnn"):
         kernel_sizes: Side of each layer's kernel, odd: [9, 1, 5] or [9, 5, 5].
         residual: Add the enlarged input to the result (not in the paper); the last layer then
             starts at zero.
+        last_layer_rate: What the last layer's learning rate is multiplied by; the paper's is 0.1.
     """
+
+    published = (
+        Published(8032, "weights", scale=3, channels=1, settings={"kernel_sizes": [9, 1, 5]}),
+        Published(24416, "weights", scale=3, channels=1, settings={"kernel_sizes": [9, 3, 5]}),
+        Published(57184, "weights", scale=3, channels=1, settings={"kernel_sizes": [9, 5, 5]}),
+    )
 
     filters: list[int] = bounded(1, 4096)
     kernel_sizes: list[int] = bounded(1, 31)
     residual: bool
+    last_layer_rate: float = bounded(above=0, high=1000, default=1.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +53,11 @@ class SRCNN(PreUpsampling, name="srcnn"):
             )
         if any(size % 2 == 0 for size in self.kernel_sizes):
             raise OptionError(f"kernel_sizes={self.kernel_sizes}: must be odd", "kernel_sizes")
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        last = f"conv_{len(self.kernel_sizes)}"
+        return {last: self.last_layer_rate} if self.last_layer_rate != 1 else {}
 
     def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
         import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -40,18 +40,36 @@ class Trained:
     Attributes:
         network: The network.
         optimizer: Keras' optimizer, with loss scaling in mixed precision.
+        mixed_precision: Whether the network computes in float16.
+        rates: Layer -> what the learning rate of its weights is multiplied by.
     """
 
     network: keras.Model
     optimizer: keras.optimizers.Optimizer
     mixed_precision: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.uses_ema = self.optimizer.use_ema
+        if self.rates:
+            _multiply_rates(self.optimizer, self._factors())
         if self.mixed_precision:
             # Before building: gradients of float16 activations vanish without the scaling.
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self.network.trainable_variables)
+
+    def _factors(self) -> list[float]:
+        """Of each trainable variable."""
+        names = {id(v): name for name, v in network_variables(self.network).items()}
+        unknown = set(self.rates)
+        factors = []
+        for variable in self.network.trainable_variables:
+            layer = next((r for r in self.rates if names[id(variable)].startswith(f"{r}/")), None)
+            factors.append(1.0 if layer is None else self.rates[layer])
+            unknown.discard(layer or "")
+        if unknown:
+            raise ValueError(f"rates: the network has no layer {', '.join(sorted(unknown))}")
+        return factors
 
     def scale(self, loss: tf.Tensor) -> tf.Tensor:
         """What is differentiated in place of the loss."""
@@ -60,6 +78,17 @@ class Trained:
     def apply(self, gradients: Sequence[tf.Tensor | None]) -> None:
         """Move the weights; the gradients are of `scale(loss)`, in the variables' order."""
         self.optimizer.apply(gradients, self.network.trainable_variables)
+
+
+def _multiply_rates(optimizer: keras.optimizers.Optimizer, factors: Sequence[float]) -> None:
+    """Give each variable a learning rate of its own, which Keras' optimizers do not know."""
+    update_step = optimizer.update_step
+
+    def multiplied(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        factor = factors[optimizer._get_variable_index(variable)]
+        update_step(gradient, variable, learning_rate * factor)
+
+    optimizer.update_step = multiplied
 
 
 class Learner:

@@ -19,7 +19,7 @@ def network_variables(network: keras.Model) -> dict[str, keras.Variable]:
     numbers: dict[tuple[str, str], dict[str, int]] = {}
 
     def path(variable: keras.Variable) -> str:
-        *layers, own = variable.path.split("/")
+        *layers, own = variable.path.removeprefix(f"{network.name}/").split("/")
         so_far = ""
         for layer in layers:
             name = re.sub(r"_\d+$", "", layer)

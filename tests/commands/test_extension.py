@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pytest
 from tests_environment import command_environment
 
 PACKAGE = '''
@@ -22,6 +25,7 @@ from srexp.degradations.downscale import Downscale
 from srexp.losses.base import Loss
 from srexp.models.base import Model
 from srexp.options import bounded
+from srexp.training.algorithms.base import Algorithm
 
 
 @dataclass(kw_only=True)
@@ -39,6 +43,59 @@ class TinyESPCN(Model, name="tiny_espcn"):
         return keras.Model(inputs, keras.ops.nn.depth_to_space(x, scale)
                            if hasattr(keras.ops.nn, "depth_to_space")
                            else keras.ops.depth_to_space(x, scale))
+
+
+@dataclass(kw_only=True)
+class SkipESPCN(TinyESPCN, name="skip_espcn"):
+    """The same beside the enlarged image, which it starts at."""
+
+    inputs = ("lr", "enlarged")
+
+    def build(self, *, scale, channels, act):
+        import keras
+
+        lr = keras.Input((None, None, channels))
+        enlarged = keras.Input((None, None, channels))
+        x = act.build()(keras.layers.Conv2D(self.filters, 3, padding="same")(lr))
+        x = keras.layers.Conv2D(
+            channels * scale**2, 3, padding="same", kernel_initializer="zeros")(x)
+        return keras.Model([lr, enlarged], enlarged + keras.ops.depth_to_space(x, scale))
+
+
+@dataclass(kw_only=True)
+class Critic(Algorithm, name="critic"):
+    """A second network with an optimizer of its own learns to tell SR from HR."""
+
+    critic_rate: float = bounded(above=0)
+
+    def build(self, experiment, network, strategy):
+        import keras
+        import tensorflow as tf
+
+        from srexp.training.learner import Learner, Trained, total
+
+        critic = keras.Sequential([
+            keras.Input((None, None, experiment.channels)),
+            keras.layers.Conv2D(4, 3, strides=2), keras.layers.LeakyReLU(),
+            keras.layers.Dropout(0.2), keras.layers.Conv2D(1, 3),
+        ])
+        generator = Trained(network, experiment.build_optimizer())
+        judge = Trained(critic, keras.optimizers.Adam(self.critic_rate, beta_1=0.5))
+        loss = experiment.build_loss()
+
+        def step(inputs, hr, number):
+            with tf.GradientTape(persistent=True) as tape:
+                sr = network(inputs, training=True)
+                real, fake = critic(hr, training=True), critic(sr, training=True)
+                adversarial = tf.reduce_mean(tf.nn.softplus(-fake))
+                scalars = total({**loss(hr, sr, number), "critic": 0.01 * adversarial}, [])
+                told_apart = tf.reduce_mean(tf.nn.softplus(-real) + tf.nn.softplus(fake))
+            generator.apply(tape.gradient(scalars["loss"], network.trainable_variables))
+            judge.apply(tape.gradient(told_apart, critic.trainable_variables))
+            return {**scalars, "critic": told_apart}
+
+        return Learner({"model": generator, "critic": judge}, step, strategy=strategy,
+                       jit_compile=experiment.trainer.jit_compile)
 
 
 @dataclass(kw_only=True)
@@ -74,13 +131,17 @@ class Noisy(Downscale, name="noisy"):
 
 YAML = {
     "model/tiny_espcn.yaml": "name: tiny_espcn\nfilters: 8\n",
+    "model/skip_espcn.yaml": "name: skip_espcn\nfilters: 8\n",
+    "algorithm/critic.yaml": "name: critic\ncritic_rate: 0.001\n",
     "act/mish.yaml": "name: mish\n",
     "loss/log_cosh.yaml": "name: log_cosh\n",
     "degradation/noisy.yaml": ("defaults: [bicubic]\nname: noisy\nnoise_sigma_255: 3\n"),
 }
 
 
-def test_one_of_each_trains(tmp_path: Path, tiny: tuple[str, ...]) -> None:
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`srexp train` where their package is installed."""
     site = tmp_path / "site"
     info = site / "theirs-1.0.dist-info"
     info.mkdir(parents=True)
@@ -93,16 +154,28 @@ def test_one_of_each_trains(tmp_path: Path, tiny: tuple[str, ...]) -> None:
         (conf / name).write_text(text)
     environment = command_environment(tmp_path)
     environment["PYTHONPATH"] = os.pathsep.join([str(site), environment["PYTHONPATH"]])
-    trainer = [argument for argument in tiny if argument.startswith("trainer.")]
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "srexp", "train", "--config-dir", str(conf), "model=tiny_espcn",
-            "act=mish", "loss=log_cosh", "degradation=noisy", *trainer, "tracking=none",
-            "degradation.scale=3",
-        ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False, env=environment,
+
+    def run(*overrides: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "srexp", "train", "--config-dir", str(conf)]
+        done = subprocess.run(
+            [*command, "tracking=none", *overrides],
+            cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+def of_trainer(tiny: tuple[str, ...]) -> list[str]:
+    return [argument for argument in tiny if argument.startswith("trainer.")]
+
+
+def test_one_of_each_trains(train, tmp_path: Path, tiny: tuple[str, ...]) -> None:
+    done = train(
+        "model=tiny_espcn", "act=mish", "loss=log_cosh", "degradation=noisy", *of_trainer(tiny),
+        "degradation.scale=3",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
     # 3x3 from 3 to 8 channels, then from 8 to 3 * 3 * 3, and the biases.
     assert f"{9 * 3 * 8 + 8 + 9 * 8 * 27 + 27:,} parameters" in done.stdout
     assert "x3 matlab bicubic + noise 3" in done.stdout
@@ -114,6 +187,39 @@ def test_one_of_each_trains(tmp_path: Path, tiny: tuple[str, ...]) -> None:
         if "train/loss" in point["metrics"]
     ]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.slow
+def test_two_networks_with_two_optimizers_go_on_bit_for_bit(
+    train, tmp_path: Path, tiny: tuple[str, ...]
+) -> None:
+    """A network that gets LR and the enlarged image, a sum of losses, and a critic."""
+    given = [
+        "model=skip_espcn", "algorithm=critic", "schedule=constant", "degradation.scale=3",
+        "loss=sum", "loss.terms.mae.weight=0.8", "loss.terms.charbonnier.weight=0.2",
+        *of_trainer(tiny), "trainer.eval_every=4", "trainer.ema=0.9", "benchmark=[]",
+    ]  # fmt: skip
+    train(*given, "trainer.steps=8", "paths.output_dir=whole")
+    train(*given, "trainer.steps=4", "paths.output_dir=cut")
+    train("resume=latest", "trainer.steps=8", "paths.output_dir=cut")
+    arrays = []
+    for folder in ("whole", "cut"):
+        (path,) = tmp_path.glob(f"{folder}/*/checkpoints/step-0000008.npz")
+        with np.load(path) as file:
+            arrays.append({n: file[n] for n in file.files if n not in ("meta", "sha256")})
+    whole, cut = arrays
+    assert whole.keys() == cut.keys()
+    assert all(whole[name].tobytes() == cut[name].tobytes() for name in whole)
+    assert {"model/conv2d/kernel", "critic/conv2d_1/kernel"} <= whole.keys()
+    assert any(name.startswith("critic.optimizer/adam/conv2d/kernel/") for name in whole)
+    curves = [
+        [point["metrics"] for point in map(json.loads, path.read_text().splitlines())]
+        for path in tmp_path.glob("*/*/metrics.jsonl")
+    ]
+    for points in curves:
+        (last,) = (m for m in points if m.get("train/critic") and m is points[-3])
+        terms = [last[f"train/loss_{name}"] for name in ("mae", "charbonnier", "critic")]
+        assert last["train/loss"] == pytest.approx(sum(terms), rel=1e-5)
 
 
 def test_typo_in_their_option_is_told_like_ours(tmp_path: Path) -> None:

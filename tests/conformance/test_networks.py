@@ -163,6 +163,20 @@ def test_gradients_are_finite_with_every_activation(model, option, act_name: str
         assert np.abs(gradient).max() > 0, f"{variable.path} never learns"
 
 
+def test_has_as_many_parameters_as_its_paper_states(model, act) -> None:
+    for stated in model.published:
+        chosen = dataclasses.replace(model, **stated.settings)
+        network = chosen.build(scale=stated.scale, channels=stated.channels, act=act)
+        counted = {
+            "weights": [v for v in network.trainable_variables if len(v.shape) == 4],
+            "weights+bias": [
+                v for v in network.trainable_variables if v.path.endswith(("kernel", "bias"))
+            ],
+            "all": network.trainable_variables,
+        }[stated.counts]
+        assert sum(math.prod(v.shape) for v in counted) == stated.parameters, stated
+
+
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_residual_network_starts_at_the_enlarged_input(model, act, scale: int) -> None:
     if "residual" not in [field.name for field in dataclasses.fields(model)]:

@@ -297,6 +297,34 @@ def test_a_checkpoint_of_another_width_is_refused_with_both_shapes() -> None:
         of(5).restore(of(4).arrays())
 
 
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_a_layer_has_a_learning_rate_of_its_own(mixed_precision: bool) -> None:
+    """Two 1x1 layers: sr = v (w x), so that each one's step can be done by hand."""
+    inputs = keras.Input((None, None, 1))
+    first = keras.layers.Conv2D(1, 1, use_bias=False, name="first")
+    last = keras.layers.Conv2D(1, 1, use_bias=False, name="last")
+    network = keras.Model(inputs, last(first(inputs)))
+    network.set_weights([np.full((1, 1, 1, 1), 0.5), np.full((1, 1, 1, 1), 0.8)])
+    run = supervised(
+        network,
+        sgd(learning_rate=0.1).build(Constant(), ema=None),
+        mse(),
+        rates={"last": 0.01},
+        mixed_precision=mixed_precision,
+    )
+    x, hr = image(0), image(1)
+    error = 0.4 * x.astype(np.float64) - hr
+    run.step(x, hr, 0)
+    w, v = (float(np.ravel(weight)[0]) for weight in network.get_weights())
+    assert w == pytest.approx(0.5 - 0.1 * float((2 * error * 0.8 * x).mean()), rel=1e-5)
+    assert v == pytest.approx(0.8 - 0.001 * float((2 * error * 0.5 * x).mean()), rel=1e-6)
+
+
+def test_a_rate_of_a_layer_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no layer conv_9"):
+        supervised(pixelwise(), sgd().build(Constant(), ema=None), mse(), rates={"conv_9": 0.1})
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_finite_looks_at_every_weight(bad: float) -> None:
     run = learner(pixelwise(), sgd())

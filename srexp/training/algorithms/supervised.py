@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ class Supervised(Algorithm, name="supervised"):
             network,
             experiment.build_optimizer(),
             experiment.build_loss(),
+            rates=experiment.model.rates,
             strategy=strategy,
             jit_compile=experiment.trainer.jit_compile,
             mixed_precision=experiment.trainer.mixed_precision,
@@ -36,6 +38,7 @@ def supervised(
     optimizer: keras.optimizers.Optimizer,
     loss: LossFunction,
     *,
+    rates: Mapping[str, float] | None = None,
     strategy: Strategy | None = None,
     jit_compile: bool = False,
     mixed_precision: bool = False,
@@ -47,7 +50,7 @@ def supervised(
     from srexp.training.strategy import Strategy
 
     strategy = strategy or Strategy()
-    trained = Trained(network, optimizer, mixed_precision)
+    trained = Trained(network, optimizer, mixed_precision, rates or {})
 
     def step(inputs: Any, hr: Any, number: Any) -> dict[str, Any]:
         def compute(inputs: Any, hr: Any) -> tuple[dict[str, Any], list[Any]]:
