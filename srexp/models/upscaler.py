@@ -72,12 +72,17 @@ class Upscaler:
 
     def prepare(self, lr: np.ndarray) -> tuple[np.ndarray, ...]:
         """The network's inputs, of an LR image with its own number of channels."""
-        degradation = self.degradation
-        kernel = getattr(self.model, "upscale_interpolation", None) or degradation.interpolation
+        scale, engine = self.degradation.scale, self.degradation.engine
         return tuple(
-            lr if name == "lr" else enlarge(lr, degradation.scale, kernel, degradation.engine)
+            lr if name == "lr" else enlarge(lr, scale, self.interpolation, engine)
             for name in self.model.inputs
         )
+
+    @property
+    def interpolation(self) -> str:
+        """How LR is enlarged for the network."""
+        own: str | None = getattr(self.model, "upscale_interpolation", None)
+        return own or self.degradation.interpolation
 
     @property
     def _factors(self) -> tuple[list[int], int]:
