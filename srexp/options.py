@@ -58,6 +58,12 @@ def texts(*, default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"texts": True})
 
 
+def spread(low: float, high: float, *, optional: bool = False) -> Any:
+    """A field that takes a number, or two rising ones between which each image draws one."""
+    metadata = {"low": low, "high": high, "spread": True, "optional": optional}
+    return dataclasses.field(metadata=metadata)
+
+
 def additions(cls: type[Any]) -> dict[str, Any]:
     """The fields that were added later, with the plain data that means the old behaviour."""
     added = {}
@@ -123,6 +129,8 @@ class Options:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.metadata.get("spread"):
+                _check_spread(field.name, value, field.metadata)
             for item in value if isinstance(value, (list, tuple)) else [value]:
                 if item is not None:
                     _check(field.name, item, value, field.metadata)
@@ -175,6 +183,16 @@ def each_nested(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [change(item) for item in value]
     return value if value is None else change(value)
+
+
+def _check_spread(key: str, value: Any, limits: Any) -> None:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    if value is None and limits["optional"]:
+        return
+    numbers = all(isinstance(i, (int, float)) and not isinstance(i, bool) for i in items)
+    rising = len(items) == 1 or (len(items) == 2 and numbers and items[0] < items[1])
+    if not numbers or not rising or (isinstance(value, (list, tuple)) and len(items) != 2):
+        raise OptionError(f"{key}={value}: must be a number, or two rising ones: [LOW,HIGH]", key)
 
 
 def _check(key: str, item: Any, value: Any, limits: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,30 @@ import numpy as np
 
 from srexp.images.resize import ENGINES, INTERPOLATIONS
 from srexp.options import Options, bounded, choice
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which random numbers an image gets: the same ones whenever it is asked, and no other image's.
+
+    Attributes:
+        image: Stands for the image's content (`srexp.data.sets.pixels_digest`).
+        number: 0 where images are scored; in training another one for each patch.
+    """
+
+    image: str = ""
+    number: int = 0
+
+    def generator(self, seed: int, purpose: str) -> np.random.Generator:
+        """Random numbers of this draw.
+
+        Args:
+            seed: Of the degradation.
+            purpose: What they are for: two links of a chain get other ones.
+        """
+        words = f"{seed} {self.image} {self.number} {purpose}".encode()
+        key = int.from_bytes(hashlib.sha256(words).digest()[:16], "little")
+        return np.random.Generator(np.random.Philox(key=key))
 
 
 @dataclass(kw_only=True)

@@ -26,6 +26,16 @@ class Loss(Options, group="loss"):
 
     weight: float = bounded(0, default=1.0)
 
+    @property
+    def looks_at_hr(self) -> bool:
+        """Whether it is smallest where SR is HR; a term that only smooths SR cannot stand alone."""
+        return True
+
+    @property
+    def minimum_side(self) -> int:
+        """The smallest side of a patch, in HR pixels."""
+        return 1
+
     def value(self, hr: Any, sr: Any) -> Any:
         """The loss of two `[N, H, W, C]` float32 tensors: a scalar, the mean over all."""
         raise NotImplementedError

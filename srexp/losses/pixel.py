@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,25 @@ class Charbonnier(Loss, name="charbonnier"):
         from keras import ops
 
         return ops.mean(ops.sqrt(ops.square(sr - hr) + self.epsilon**2))
+
+
+@dataclass(kw_only=True)
+class LogCosh(Loss, name="log_cosh"):
+    """log(cosh(error / width)) width²: error²/2 near 0, width |error| beyond it.
+
+    Attributes:
+        width: Where the one goes over into the other, on images in [0, 1].
+    """
+
+    width: float = bounded(above=0)
+
+    def value(self, hr: Any, sr: Any) -> Any:
+        from keras import ops
+
+        error = ops.abs(sr - hr) / self.width
+        # log(cosh(x)) = |x| + log(1 + e^(-2 |x|)) - log(2), which does not overflow.
+        log_cosh = error + ops.softplus(-2 * error) - math.log(2)
+        return self.width**2 * ops.mean(log_cosh)
 
 
 @dataclass(kw_only=True)

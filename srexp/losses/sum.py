@@ -24,6 +24,14 @@ class Sum(Loss, name="sum"):
         if not self.terms:
             raise OptionError("terms={}: must hold at least one loss", "terms")
 
+    @property
+    def looks_at_hr(self) -> bool:
+        return any(term.looks_at_hr for term in self.terms.values())
+
+    @property
+    def minimum_side(self) -> int:
+        return max(term.minimum_side for term in self.terms.values())
+
     def build(self, *, channels: int, scale: int) -> LossFunction:
         parts = {
             name: term.weighted(channels=channels, scale=scale) for name, term in self.terms.items()

@@ -22,13 +22,14 @@ _TILE = (64, 502)
 _STEP = 8  # rows that one matrix product filters; divides the tile's
 
 
-def _gaussian() -> np.ndarray:
+def window() -> np.ndarray:
+    """The Gaussian weights of one axis, `[WINDOW]`, of sum 1."""
     x = np.arange(WINDOW) - (WINDOW - 1) / 2
     weights = np.exp(-(x**2) / (2 * SIGMA**2))
     return weights / weights.sum()
 
 
-_WEIGHTS = _gaussian()
+_WEIGHTS = window()
 # `_DOWN @ rows` is the filter down the columns of `_STEP + _EDGE` rows: a window in each line.
 _DOWN = np.array([np.roll(np.pad(_WEIGHTS, (0, _STEP - 1)), row) for row in range(_STEP)])
 

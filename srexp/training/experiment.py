@@ -76,6 +76,17 @@ class Experiment:
             raise OptionError(self._nothing_to_train())
         check_kernel(self.model, self.degradation)
         scale, size = self.degradation.scale, self.trainer.hr_patch_size
+        if not self.loss.looks_at_hr:
+            raise OptionError(
+                f"loss={self.loss.name}: does not look at HR, so nothing can be learned from it "
+                "alone; make it a term of loss=sum"
+            )
+        if size < self.loss.minimum_side:
+            raise OptionError(
+                f"trainer.hr_patch_size={size}: loss={self.loss.name} needs at least "
+                f"{self.loss.minimum_side}",
+                "trainer.hr_patch_size",
+            )
         if size % scale:
             below, above = size - size % scale, size - size % scale + scale
             near = f"{below} or {above}" if below >= 4 else str(above)
