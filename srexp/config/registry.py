@@ -60,13 +60,33 @@ def _import_all() -> None:
             ) from error
 
 
+def _base(group: str) -> type[Options]:
+    """The class that all options of a group derive from; somebody else's package may add groups."""
+    if group in _GROUPS:
+        module, name = _GROUPS[group]
+        return getattr(importlib.import_module(module), name)
+    waiting: list[type[Options]] = [Options]
+    while waiting:
+        cls = waiting.pop()
+        if vars(cls).get("group") == group:
+            return cls
+        waiting += cls.__subclasses__()
+    raise OptionError(f"{group}: no such group of options")
+
+
 def implementations(group: str) -> dict[str, type[Options]]:
     """Name -> class of every implementation of a group."""
     _import_all()
-    module, name = _GROUPS[group]
-    base = getattr(importlib.import_module(module), name)
-    known = {base.name: base} if base.name else {}
-    return {**known, **{sub.name: sub for sub in base.implementations()}}
+    base = _base(group)
+    known: dict[str, type[Options]] = {base.name: base} if base.name else {}
+    for cls in base.implementations():
+        other = known.setdefault(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise OptionError(
+                f"{group}={cls.name}: {other.__module__} and {cls.__module__} both have it; one of "
+                "them must take another name"
+            )
+    return known
 
 
 def implementation(group: str, name: object) -> type[Options]:

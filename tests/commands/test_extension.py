@@ -24,7 +24,7 @@ from srexp.activations.base import Activation
 from srexp.degradations.downscale import Downscale
 from srexp.losses.base import Loss
 from srexp.models.base import Model
-from srexp.options import bounded
+from srexp.options import Options, bounded
 from srexp.training.algorithms.base import Algorithm
 
 
@@ -63,10 +63,33 @@ class SkipESPCN(TinyESPCN, name="skip_espcn"):
 
 
 @dataclass(kw_only=True)
+class Judge(Options, group="judge"):
+    """A group of options of their own."""
+
+    def build(self, channels):
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class SmallJudge(Judge, name="small"):
+    filters: int = bounded(1, 64)
+
+    def build(self, channels):
+        import keras
+
+        return keras.Sequential([
+            keras.Input((None, None, channels)),
+            keras.layers.Conv2D(self.filters, 3, strides=2), keras.layers.LeakyReLU(),
+            keras.layers.Dropout(0.2), keras.layers.Conv2D(1, 3),
+        ])
+
+
+@dataclass(kw_only=True)
 class Critic(Algorithm, name="critic"):
     """A second network with an optimizer of its own learns to tell SR from HR."""
 
     critic_rate: float = bounded(above=0)
+    judge: Judge
 
     def build(self, experiment, network, strategy):
         import keras
@@ -74,11 +97,7 @@ class Critic(Algorithm, name="critic"):
 
         from srexp.training.learner import Learner, Trained, total
 
-        critic = keras.Sequential([
-            keras.Input((None, None, experiment.channels)),
-            keras.layers.Conv2D(4, 3, strides=2), keras.layers.LeakyReLU(),
-            keras.layers.Dropout(0.2), keras.layers.Conv2D(1, 3),
-        ])
+        critic = self.judge.build(experiment.channels)
         generator = Trained(network, experiment.build_optimizer())
         judge = Trained(critic, keras.optimizers.Adam(self.critic_rate, beta_1=0.5))
         loss = experiment.build_loss()
@@ -107,7 +126,7 @@ class Mish(Activation, name="mish"):
 
 
 @dataclass(kw_only=True)
-class LogCosh(Loss, name="log_cosh"):
+class TheirLoss(Loss, name="their_loss"):
     def value(self, hr, sr):
         from keras import ops
 
@@ -132,9 +151,13 @@ class Noisy(Downscale, name="noisy"):
 YAML = {
     "model/tiny_espcn.yaml": "name: tiny_espcn\nfilters: 8\n",
     "model/skip_espcn.yaml": "name: skip_espcn\nfilters: 8\n",
-    "algorithm/critic.yaml": "name: critic\ncritic_rate: 0.001\n",
+    "algorithm/critic.yaml": (
+        "defaults: [/judge@judge: small, _self_]\nname: critic\ncritic_rate: 0.001\n"
+    ),
+    "judge/small.yaml": "name: small\nfilters: 4\n",
+    "judge/large.yaml": "name: small\nfilters: 6\n",
     "act/mish.yaml": "name: mish\n",
-    "loss/log_cosh.yaml": "name: log_cosh\n",
+    "loss/their_loss.yaml": "name: their_loss\n",
     "degradation/noisy.yaml": ("defaults: [bicubic]\nname: noisy\nnoise_sigma_255: 3\n"),
 }
 
@@ -173,7 +196,7 @@ def of_trainer(tiny: tuple[str, ...]) -> list[str]:
 
 def test_one_of_each_trains(train, tmp_path: Path, tiny: tuple[str, ...]) -> None:
     done = train(
-        "model=tiny_espcn", "act=mish", "loss=log_cosh", "degradation=noisy", *of_trainer(tiny),
+        "model=tiny_espcn", "act=mish", "loss=their_loss", "degradation=noisy", *of_trainer(tiny),
         "degradation.scale=3",
     )  # fmt: skip
     # 3x3 from 3 to 8 channels, then from 8 to 3 * 3 * 3, and the biases.
@@ -196,8 +219,9 @@ def test_two_networks_with_two_optimizers_go_on_bit_for_bit(
     """A network that gets LR and the enlarged image, a sum of losses, and a critic."""
     given = [
         "model=skip_espcn", "algorithm=critic", "schedule=constant", "degradation.scale=3",
-        "loss=sum", "loss.terms.mae.weight=0.8", "loss.terms.charbonnier.weight=0.2",
-        *of_trainer(tiny), "trainer.eval_every=4", "trainer.ema=0.9", "benchmark=[]",
+        "loss=sum", "loss.terms.mae.weight=0.7", "loss.terms.ssim.weight=0.3",
+        "judge@algorithm.judge=large", *of_trainer(tiny), "trainer.eval_every=4",
+        "trainer.ema=0.9", "benchmark=[]",
     ]  # fmt: skip
     train(*given, "trainer.steps=8", "paths.output_dir=whole")
     train(*given, "trainer.steps=4", "paths.output_dir=cut")
@@ -211,6 +235,7 @@ def test_two_networks_with_two_optimizers_go_on_bit_for_bit(
     assert whole.keys() == cut.keys()
     assert all(whole[name].tobytes() == cut[name].tobytes() for name in whole)
     assert {"model/conv2d/kernel", "critic/conv2d_1/kernel"} <= whole.keys()
+    assert whole["critic/conv2d/kernel"].shape[-1] == 6  # of judge=large
     assert any(name.startswith("critic.optimizer/adam/conv2d/kernel/") for name in whole)
     curves = [
         [point["metrics"] for point in map(json.loads, path.read_text().splitlines())]
@@ -218,7 +243,7 @@ def test_two_networks_with_two_optimizers_go_on_bit_for_bit(
     ]
     for points in curves:
         (last,) = (m for m in points if m.get("train/critic") and m is points[-3])
-        terms = [last[f"train/loss_{name}"] for name in ("mae", "charbonnier", "critic")]
+        terms = [last[f"train/loss_{name}"] for name in ("mae", "ssim", "critic")]
         assert last["train/loss"] == pytest.approx(sum(terms), rel=1e-5)
 
 
