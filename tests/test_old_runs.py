@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests_environment import command_environment
 
-from srexp.config.settings import experiment_of, with_additions
+from srexp.config.identity import with_additions
+from srexp.config.settings import experiment_of
 from srexp.tracking.record import RunFolder
 
 RUNS = sorted(path.name for path in (Path(__file__).parent / "old_runs").iterdir())

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from srexp.config.catalogue import SEVERAL
 from srexp.config.effect import has_effect
 from srexp.config.registry import groups, implementation
 from srexp.options import OptionError, Options, additions, each_nested, flatten, nested
@@ -143,13 +142,15 @@ def _each_option(
         return {**values, **inner}
 
     values = change(config, Experiment)
-    options = {group: config[group] for group in groups() if isinstance(config.get(group), dict)}
-    return values | {
-        group: {name: changed(group, one) for name, one in node.items()}
-        if group in SEVERAL
-        else changed(group, node)
-        for group, node in options.items()
-    }
+    for group in groups():
+        for inner, node in _nodes(config.get(group)):
+            if _class(group, node) is None:
+                continue
+            if inner:
+                values[group] = {**values.get(group, {}), inner[1:]: changed(group, node)}
+            else:
+                values[group] = changed(group, node)
+    return values
 
 
 def _usual(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:

@@ -20,7 +20,6 @@ _GROUPS = {
     "data": ("srexp.data.sources", "Data"),
     "degradation": ("srexp.degradations.base", "Degradation"),
     "model": ("srexp.models.base", "Model"),
-    "link": ("srexp.degradations.links.base", "Link"),
     "act": ("srexp.activations.base", "Activation"),
     "loss": ("srexp.losses.base", "Loss"),
     "algorithm": ("srexp.training.algorithms.base", "Algorithm"),
@@ -35,7 +34,7 @@ _GROUPS = {
 # Packages in which every module may hold options.
 _PACKAGES = (
     "srexp.activations", "srexp.degradations", "srexp.losses", "srexp.metrics", "srexp.models",
-    "srexp.training.algorithms", "srexp.degradations.links",
+    "srexp.training.algorithms",
 )  # fmt: skip
 
 

@@ -259,7 +259,8 @@ def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
             check_text(field.name, values.get(field.name))
     for group in _SINGLE:
         if group in known:
-            values[group] = build_option(group, values.get(group), group)
+            absent = additions(cls).get(group)  # of a group that was added later
+            values[group] = build_option(group, values.get(group, absent), group)
     for group in SEVERAL:
         if group not in known:
             continue

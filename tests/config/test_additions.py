@@ -26,13 +26,13 @@ OTHER = {
     "init_from": "some_run@01234567", "trainer.monitor": "ssim", "trainer.patience": 3,
     "trainer.min_delta": 0.1, "trainer.keep_checkpoints": 5, "trainer.distinct_batches": 1,
     "trainer.strategy": "mirrored",
-    "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
+    "loss.weight": 0.5, "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
 }  # fmt: skip
 
 
 def added(config: dict[str, Any]) -> dict[str, Any]:
     """Dotted key -> default, of all that was added to the options of a configuration."""
-    found = dict(additions(Experiment))
+    found = {key: value for key, value in additions(Experiment).items() if key != "algorithm"}
     for group, node in config.items():
         nodes = node if group in ("protocol", "benchmark") else {group: node}
         for name, option in nodes.items() if isinstance(nodes, dict) else ():
@@ -72,6 +72,17 @@ def test_an_older_configuration_loads_and_keeps_its_digest(changed: Changed) -> 
         oldest = without(oldest, key)
     assert config_digest(oldest) == config_digest(config)
     assert with_additions(oldest) == config
+
+
+def test_a_group_that_was_added_later_loads_and_keeps_the_digest(changed: Changed) -> None:
+    config = changed("train", {})
+    older = without(config, "algorithm")
+    assert experiment_of(older) == experiment_of(config)
+    assert config_digest(older) == config_digest(config)
+    assert with_additions(older) == config
+    assert config_digest(changed("train", {"algorithm": {"name": "other"}})) != config_digest(
+        config
+    )
 
 
 def test_a_key_that_was_always_there_must_be_there(changed: Changed) -> None:

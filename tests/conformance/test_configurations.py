@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from srexp.config.registry import groups, implementation, implementations
 from srexp.config.settings import build_option, evaluate_settings, experiment_of
-from srexp.options import additions, flatten
+from srexp.options import additions, flatten, plain_of
 from srexp.training.experiment import Experiment
 
 SEVERAL = ("protocol", "benchmark", "metric")
@@ -28,11 +28,14 @@ def test_every_option_composes_and_builds(any_option: str, compose_for, needs) -
             built = build_option(group, node, key)
             # Nothing is lost or changed between the YAML and the object.
             for field in dataclasses.fields(built):
-                given, got = node[field.name], getattr(built, field.name)
+                given, got = node[field.name], plain_of(getattr(built, field.name))
                 assert got == given or got == [given], field.name
     if command == "train":
         if group == "model" and not implementation("model", values["model"]["name"]).trainable:
             with pytest.raises(ValueError, match="has no weights, so there is nothing to train"):
+                experiment_of(values)
+        elif group == "loss" and not build_option(group, values[group], group).looks_at_hr:
+            with pytest.raises(ValueError, match="make it a term of loss=sum"):
                 experiment_of(values)
         else:
             experiment_of(values)
@@ -63,7 +66,10 @@ def test_what_was_added_later_stands_in_every_yaml_with_its_default(conf: Path) 
                     found += 1
     assert found >= 5, "the trainer alone has as many"
     top = OmegaConf.to_container(OmegaConf.load(conf / "train.yaml"), resolve=False)
-    assert additions(Experiment) == {"init_from": top["init_from"]}
+    chosen = {key: name for entry in top["defaults"] if isinstance(entry, dict)
+              for key, name in entry.items()}  # fmt: skip
+    wanted = {"init_from": top["init_from"], "algorithm": {"name": chosen["algorithm"]}}
+    assert additions(Experiment) == wanted
 
 
 def test_an_experiment_says_nothing_twice(experiment_name: str, conf: Path, compose_for) -> None:
