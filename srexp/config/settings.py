@@ -254,9 +254,9 @@ def settings_of(cls: type[Any], config: dict[str, Any]) -> Any:
             near = get_close_matches(str(name), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise OptionError(f"{name}: no such key{hint}", str(name))
-    for field in fields(cls):
-        if field.type == "str | None":
-            check_text(field.name, values.get(field.name))
+    for one in fields(cls):
+        if one.type == "str | None":
+            check_text(one.name, values.get(one.name))
     for group in _SINGLE:
         if group in known:
             absent = additions(cls).get(group)  # of a group that was added later
