@@ -242,7 +242,7 @@ def test_each_training_image_has_a_seed_of_its_own(experiment, tmp_path):
     pairs = gather(replace(options, degradation=Noisy.of(options.degradation))).sampler.pairs
     assert len(pairs) == 2
     np.testing.assert_array_equal(unpack(pairs[0].hr), unpack(pairs[1].hr))
-    assert np.abs(unpack(pairs[0].inputs) - unpack(pairs[1].inputs)).max() > 0.1
+    assert np.abs(unpack(pairs[0].inputs[0]) - unpack(pairs[1].inputs[0])).max() > 0.1
 
 
 def test_the_version_of_our_results_is_in_the_identity(experiment, monkeypatch):
