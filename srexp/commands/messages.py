@@ -171,6 +171,7 @@ def say_speed(console: Console, outcome: Any) -> None:
 def say_reports(console: Console, run: RunFolder, session: Any, reports: list[Report]) -> None:
     """The tables, and where everything is."""
     from srexp.evaluation.tables import caption, table
+    from srexp.tracking.tensorboard_view import TensorBoardView
 
     for report in reports:
         console.print()
@@ -178,6 +179,10 @@ def say_reports(console: Console, run: RunFolder, session: Any, reports: list[Re
         console.print(caption(report, session.cost))
     console.print(f"\npictures: {run.folder / 'grids'}")
     console.print(f"per image: {run.folder / 'evaluations'}")
-    if session.view is not None:
+    if isinstance(session.view, TensorBoardView):
+        folder = session.view.folder
+        logdir = folder.parent if folder.name == run.id else folder
+        console.print(f"TensorBoard: {shlex.join(['tensorboard', '--logdir', str(logdir)])}")
+    elif session.view is not None:
         uri = shlex.quote(session.view.mirror.store.uri)
         console.print(f"MLflow: python -m srexp ui --uri {uri}", soft_wrap=True)

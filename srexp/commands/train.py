@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from srexp.evaluation.samples import Sample
     from srexp.tracking.mlflow_view import MlflowView
+    from srexp.tracking.tensorboard_view import TensorBoardView
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
     from srexp.training.strategy import Strategy
@@ -229,7 +230,7 @@ def _run(console: Console, training: Training, interruption: Interruption) -> fl
     from srexp.training.loop import Diverged
 
     run = training.run
-    view: MlflowView | None = None
+    view: MlflowView | TensorBoardView | None = None
     samples: list[Sample] = []
     status, failure = "FAILED", ""
     console.print(f"run {run.id}\n    in {run.folder}")
@@ -371,10 +372,17 @@ def _as_here(training: Training) -> Experiment:
     return experiment_of({**theirs, "paths": training.values["paths"], "trainer": trainer})
 
 
-def _start_view(console: Console, training: Training, cost: Any) -> MlflowView | None:
+def _start_view(
+    console: Console, training: Training, cost: Any
+) -> MlflowView | TensorBoardView | None:
     from srexp.tracking.mlflow_view import MlflowView
+    from srexp.tracking.options import TensorBoardTracking
+    from srexp.tracking.tensorboard_view import TensorBoardView
     from srexp.training.shown import shown
 
+    tracking = training.experiment.tracking
+    if isinstance(tracking, TensorBoardTracking):
+        return TensorBoardView(training.run, tracking.folder(training.run))
     parent = training.job.parent_run_id if training.job else None
     what = shown(training.experiment, training.materials, training.run, cost, parent)
     if what is None:
@@ -400,12 +408,14 @@ def _advice(run: RunFolder) -> str:
 def _close(
     console: Console,
     run: RunFolder,
-    view: MlflowView | None,
+    view: MlflowView | TensorBoardView | None,
     status: Any,
     failure: str,
     samples: list[Sample],
     interruption: Interruption,
 ) -> None:
+    from srexp.tracking.tensorboard_view import TensorBoardView
+
     interruption.hold()
     try:
         run.set_status(status, failure=failure)
@@ -413,7 +423,11 @@ def _close(
         console.print(f"note: the status could not be written ({error.strerror})")
     if status == "FINISHED":
         _show(console, run, samples)
-    if view is not None:
+    if isinstance(view, TensorBoardView):
+        view.close()
+        if view.error is not None:
+            console.print(f"note: TensorBoard's event file is not whole ({view.error})")
+    elif view is not None:
         try:
             interruption.let_go()
             view.close(lambda: console.print("sending the last results to MLflow ..."))

@@ -39,10 +39,9 @@ def scores(run: RunFolder) -> dict[str, dict[str, float]]:
     for point in run.points():
         if point.get("final"):
             named |= point["metrics"]
-    for content in sorted(_later(run), key=lambda content: content.get("created", 0)):
-        if not content.get("ensemble") and not str(content.get("weights")).startswith("last"):
-            means = content["means"]
-            named |= {f"{content['key']}/{key}": float(value) for key, value in means.items()}
+    for content in later_scores(run):
+        means = content["means"]
+        named |= {f"{content['key']}/{key}": float(value) for key, value in means.items()}
     found: dict[str, dict[str, float]] = {}
     for key, value in named.items():
         task, _, metric = key.rpartition("/")
@@ -50,8 +49,8 @@ def scores(run: RunFolder) -> dict[str, dict[str, float]]:
     return {task: means for task, means in found.items() if "psnr_gain" in means}
 
 
-def _later(run: RunFolder) -> list[dict[str, Any]]:
-    """What `srexp evaluate` wrote."""
+def later_scores(run: RunFolder) -> list[dict[str, Any]]:
+    """What `srexp evaluate` wrote of the best weights, the oldest first."""
     found = []
     for path in run.folder.glob("evaluations/*/*/*.json"):
         try:
@@ -60,7 +59,14 @@ def _later(run: RunFolder) -> list[dict[str, Any]]:
             continue
         if isinstance(content, dict) and isinstance(content.get("means"), dict):
             found.append(content)
-    return [content for content in found if "key" in content]
+    best = [
+        content
+        for content in found
+        if {"key", "created"} <= content.keys()
+        and not content.get("ensemble")
+        and not str(content.get("weights")).startswith("last")
+    ]
+    return sorted(best, key=lambda content: content["created"])
 
 
 def _cell(key: str, means: dict[str, float]) -> str:

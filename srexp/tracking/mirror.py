@@ -335,18 +335,8 @@ class Mirror:
             return self._log(kind, things[:middle]) + self._log(kind, things[middle:])
 
     def _new_images(self) -> Iterator[tuple[Path, str, int]]:
-        grids = self.run.folder / "grids"
-        best = int(self.run.info.get("progress", {}).get("best_step", 0))
-        for path in sorted(grids.glob("*/*/*/*.png")):
-            key = legal(
-                path.parent.relative_to(grids).as_posix(), _PICTURE_KEY, _PICTURE_KEY_LENGTH
-            )
-            if named := re.fullmatch(r"step-(\d+)", path.stem):
-                step = int(named[1])
-            elif path.stem != "final" or any(path.parent.glob("step-*.png")):
-                continue  # the picture of the best step is there already
-            else:
-                step = max(best, 0)
+        for path, name, step in self.run.pictures():
+            key = legal(name, _PICTURE_KEY, _PICTURE_KEY_LENGTH)
             if (key, step) not in self._images:
                 yield path, key, step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from srexp.options import OptionError, Options, bounded
 from srexp.paths import checked
 from srexp.tracking.mlflow_store import ARTIFACTS, Store, sqlite_path, sqlite_uri, variable
+from srexp.tracking.record import RunFolder
 
 _SCHEMES = (
     "sqlite:///", "sqlite+pysqlite:///", "http://", "https://", "postgresql", "mysql", "mssql",
@@ -34,6 +36,28 @@ class Tracking(Options, group="tracking"):
 @dataclass(kw_only=True)
 class NoTracking(Tracking, name="none"):
     """The run folder alone."""
+
+
+@dataclass(kw_only=True)
+class TensorBoardTracking(Tracking, name="tensorboard"):
+    """TensorBoard's event files.
+
+    Attributes:
+        dir: A folder that gets a folder for each run; None for the run's own folder.
+    """
+
+    dir: str | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if find_spec("tensorboard") is None:
+            raise OptionError(
+                "name=tensorboard: is not installed; pip install 'srexp[tensorboard]'", "name"
+            )
+
+    def folder(self, run: RunFolder) -> Path:
+        """Of a run's event file."""
+        return run.folder if self.dir is None else Path(self.dir) / run.id
 
 
 def check_uri(uri: str, source: str = "") -> None:

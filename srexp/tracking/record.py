@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import secrets
 import shlex
 import socket
@@ -283,6 +284,19 @@ class RunFolder:
                 continue
             if _is_point(point):
                 yield point
+
+    def pictures(self) -> Iterator[tuple[Path, str, int]]:
+        """Every sample picture: its file, `IMAGE_SET/PROTOCOL/IMAGE`, and its step."""
+        grids = self.folder / "grids"
+        best = int(self.info.get("progress", {}).get("best_step", 0))
+        for path in sorted(grids.glob("*/*/*/*.png")):
+            if named := re.fullmatch(r"step-(\d+)", path.stem):
+                step = int(named[1])
+            elif path.stem != "final" or any(path.parent.glob("step-*.png")):
+                continue  # the picture of the best step is there already
+            else:
+                step = max(best, 0)
+            yield path, path.parent.relative_to(grids).as_posix(), step
 
     def forget_after(self, step: int) -> None:
         """Drop points beyond a step: they are computed again after a resume."""

@@ -19,7 +19,6 @@ from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
 from srexp.files import file_name, flush, write_atomically
 from srexp.images.io import to_png
-from srexp.tracking.mlflow_view import MlflowView
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, devices, loop
 from srexp.training.experiment import Experiment
@@ -62,6 +61,12 @@ class Display(Protocol):
     def evaluated(self, step: int, reports: list[Report]) -> None: ...
 
 
+class View(Protocol):
+    """Where else the run is shown."""
+
+    def wake(self) -> None: ...
+
+
 @dataclass
 class Session:
     """A run in progress.
@@ -72,7 +77,7 @@ class Session:
         run: Where everything is kept.
         display: The screen.
         strategy: Where the step runs; this process is its chief.
-        view: MLflow, or None.
+        view: MLflow or TensorBoard, or None.
         progress: Where the run is.
     """
 
@@ -81,7 +86,7 @@ class Session:
     run: RunFolder
     display: Display
     strategy: Strategy = field(default_factory=Strategy)
-    view: MlflowView | None = None
+    view: View | None = None
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
     progress: loop.Progress = field(init=False, default_factory=loop.Progress)
