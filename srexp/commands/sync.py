@@ -28,8 +28,9 @@ from srexp.sweeps.results import JobResult, from_json
 from srexp.tracking import sweep_view
 from srexp.tracking.mirror import Mirror
 from srexp.tracking.mlflow_store import Store, ask, one_line
-from srexp.tracking.options import MlflowTracking, place
+from srexp.tracking.options import MlflowTracking, TensorBoardTracking, place
 from srexp.tracking.record import RunError, RunFolder, find_run, runs, write_json
+from srexp.tracking.tensorboard_view import TensorBoardView
 from srexp.training.shown import shown_later
 
 # An answer may be lost between two that arrive.
@@ -57,24 +58,51 @@ def main() -> None:
     parser.add_argument(
         "--experiment", metavar="NAME", help="an MLflow experiment to show them in from now on"
     )
+    parser.add_argument(
+        "--tensorboard", action="store_true",
+        help="instead of that write TensorBoard's event files",
+    )  # fmt: skip
     given = parser.parse_args()
     output_dir = given.output_dir.resolve()
     try:
         tracking = None
         if given.uri is not None or given.experiment is not None:
             tracking = _tracking(given.uri, given.experiment)
+        if given.tensorboard:
+            if tracking is not None:
+                raise OptionError("--tensorboard: is not for --uri or --experiment; leave it out")
+            TensorBoardTracking(dir=None)  # it is installed
         place(output_dir, tracking)  # what the environment names can be a store
         named = [find_run(run, output_dir) for run in given.runs]
         if not output_dir.is_dir() and not named:
             raise RunError(f"--output-dir {given.output_dir}: no such folder")
     except (RunError, OptionError) as error:
         fail(str(error))
+    if given.tensorboard:
+        _write_events(make_console(), named or runs(output_dir))
+        return
     sync = Sync(make_console(), output_dir, tracking, bool(named))
     try:
         sync.everything(named or runs(output_dir))
     except KeyboardInterrupt:
         fail("stopped; to send the rest, type the same again", 130)
     raise SystemExit(1 if sync.count["not sent"] else 0)
+
+
+def _write_events(console: Console, found: Sequence[RunFolder]) -> None:
+    """Write the event file of each run anew, where the run had it or in its own folder."""
+    faults = False
+    for run in found:
+        if run.alive:
+            text = "passed over (a process trains it now)"
+        else:
+            tracking = TensorBoardTracking(dir=run.config.get("tracking", {}).get("dir"))
+            view = TensorBoardView(run, tracking.folder(run))
+            view.close()
+            faults |= view.error is not None
+            text = f"not written ({view.error})" if view.error else f"written to {view.folder}"
+        console.print(f"{run.id}: {text}", soft_wrap=True)
+    raise SystemExit(faults)
 
 
 def _tracking(uri: str | None, experiment: str | None) -> MlflowTracking:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import sqlite3
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from tests_mlflow import Server, artifacts, fill, free_port, history, is_there_once, make_run
 
+from srexp.commands.remedy import remedy
 from srexp.commands.sync import main
 from srexp.sweeps.results import JobResult, to_json
 from srexp.tracking import sweep_view
@@ -415,3 +418,67 @@ def test_a_sweep_of_the_first_format_is_passed_over(
     folder.mkdir(parents=True)
     (folder / "sweep.json").write_text('{"jobs": [["depth=3", "+0.1"]], "mlflow": "0123abcd"}\n')
     assert command(tmp_path, "sync").code == 0
+
+
+def test_event_files_of_runs_that_were_shown_in_mlflow(
+    store: Store, tmp_path: Path, sync: Command
+) -> None:
+    pytest.importorskip("tensorboard")
+    run = ended(tmp_path, store)
+    done = sync("--tensorboard")
+    assert done.code == 0
+    assert done.stdout == f"{run.id}: written to {run.folder}\n"
+    assert len(list(run.folder.glob("events.out.tfevents.*"))) == 1
+    assert sync("--tensorboard", "--uri", "http://a").code == 2
+
+
+def test_a_deleted_experiment_and_what_is_said_of_it(
+    store: Store, tmp_path: Path, sync: Command
+) -> None:
+    """What is printed works when it is typed."""
+    client = quiet_client(store)
+    experiment = client.create_experiment("sync", artifact_location=str(tmp_path / "artifacts"))
+    client.delete_experiment(experiment)
+    run = ended(tmp_path, store)
+    done = sync()
+    assert done.code == 1
+    assert "not sent" in done.stdout and "the experiment sync is deleted there" in done.stdout
+    form = r"to restore it: MLFLOW_TRACKING_URI=(\S+) python -m mlflow (.+); then: (.+); or, "
+    said = re.search(form, done.stdout)
+    assert said is not None
+    assert said[1] == store.uri
+    assert said[3].startswith("python -m srexp sync")
+    # To another experiment, as it is said, too.
+    assert "--experiment NAME" in done.stdout
+    assert sync("--experiment", "other").code == 0
+    shown = again(run).info["mlflow"]
+    assert client.get_experiment(shown["experiment_id"]).name == "other"
+    from click.testing import CliRunner
+    from mlflow.cli import cli
+
+    restored = CliRunner().invoke(cli, said[2].split(), env={"MLFLOW_TRACKING_URI": said[1]})
+    assert restored.exit_code == 0
+    later = ended(tmp_path, store)
+    assert sync(*said[3].split()[4:]).code == 0
+    is_there_once(client, again(later))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("failed with error code 401 != 200"), "set MLFLOW_TRACKING_USERNAME and"),
+        (FileNotFoundError("there is no folder /a"), "srexp sync run --uri 'sqlite:///"),
+        (RuntimeError("file is not a database"), "mv /a/b.db /a/b.db.damaged; then: "),
+        (
+            RuntimeError("Detected out-of-date database schema"),
+            "mlflow db upgrade sqlite:////a/b.db",
+        ),
+        (RuntimeError("database is locked"), "to send them: python -m srexp sync run"),
+    ],
+)
+def test_what_helps(tmp_path: Path, error: Exception, said: str) -> None:
+    """No remedy that would fail in the same way."""
+    store = Store("sqlite:////a/b.db", "e", "/a", 5)
+    found = remedy(error, store, tmp_path / "it's", "run")
+    assert said in found
+    assert shlex.quote(str(tmp_path / "it's")) in found
