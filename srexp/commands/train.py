@@ -181,6 +181,7 @@ def _new_run(
         title=name,
         typed=" ".join(o for o in _given() if not o.startswith(("paths.", "tracking")))[:200],
         sweep=job.sweep if job else None,
+        **({"job": job.name} if job else {}),
     )
 
 
@@ -196,11 +197,9 @@ def _name(values: dict[str, Any], job: Job | None) -> str:
     from hydra.core.hydra_config import HydraConfig
 
     if job is not None:
-        experiment = names.typed_name([o for o in _given() if o.startswith("experiment=")])
-        words = [word for word in job.name.split() if not word.startswith("experiment=")]
-        return names.as_name([*([experiment] if experiment != names.DEFAULTS else []), *words])
+        return names.job_name(job.name, _given())
     if HydraConfig.initialized():
-        return names.typed_name(_given())
+        return names.as_name(names.typed_words(_given()))
     found = names.names_of([names.comparable(defaults()), names.comparable(flatten(values))])[1]
     return found or names.DEFAULTS
 

@@ -11,7 +11,7 @@ from typing import Any
 from srexp.comparison.results import Evaluation, FileResults, Results, RunResults, TaskKey
 from srexp.config.effect import is_folder
 from srexp.config.identity import deciding
-from srexp.config.names import names_of
+from srexp.config.names import DEFAULTS, names_of
 from srexp.options import flatten
 from srexp.tracking.record import RunError, RunFolder
 
@@ -159,8 +159,10 @@ def _names(
     for name, members_of in zip(names, members, strict=True):
         run = next(iter(members_of.values()))
         alone = run.id if len(members_of) == 1 else str(run.info.get("name") or run.id)
-        title = re.sub(r"\bseed=\S+ ?", "", run.info.get("title") or "").strip()
-        found.append(name or (title if len(configs) == 1 else "") or alone)
+        if len(configs) == 1 and (title := run.info.get("title")):
+            apart = "seed|scale" if len({scale for scale, _ in members_of}) > 1 else "seed"
+            alone = re.sub(rf"\b({apart})=\S+ ?", "", title).strip() or DEFAULTS
+        found.append(name or alone)
     return [
         name
         if found.count(name) == 1

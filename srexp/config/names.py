@@ -50,7 +50,7 @@ def names_of(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = differing(configs)
     short = short_keys(keys)
     rows = [
-        {key: f"{short[key]}={_text(key, config[key])}" for key in keys if key in config}
+        {key: f"{short[key]}={value_text(key, config[key])}" for key in keys if key in config}
         for config in configs
     ]
     kept = _with_room(keys, rows)
@@ -141,7 +141,7 @@ def _with_room(keys: Sequence[str], rows: Sequence[Mapping[str, str]]) -> set[st
     return kept
 
 
-def _text(key: str, value: Any) -> str:
+def value_text(key: str, value: Any) -> str:
     """A value as it stands in a name: of a folder its own name, of a run the end of its id."""
     if isinstance(value, str):
         if is_folder(key):
@@ -154,21 +154,29 @@ def _text(key: str, value: Any) -> str:
 # The name of one run by itself: what was typed.
 
 
-def typed_name(overrides: Sequence[str]) -> str:
-    """A run's name, from what was typed: `tutorial2018 depth=5`; `defaults` for nothing.
+def typed_words(overrides: Sequence[str]) -> list[str]:
+    """What was typed, short: `depth=5`; an experiment first, without its key.
 
-    An experiment stands first, without its key. What cannot change the result is not said.
+    What cannot change the result is not said.
     """
     given: dict[str, str] = {}
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         said = has_effect(key) or is_folder(key)
         if said and not key.startswith("paths.") and re.split(r"[./@]", key)[0] not in _NOT_SAID:
-            given[key] = _text(key, value.strip().strip("'\""))
+            given[key] = value_text(key, value.strip().strip("'\""))
     experiment = given.pop("experiment", "null")
     short = short_keys(list(given))
     words = [] if experiment == "null" else [experiment.strip("[]")]
-    return as_name([*words, *(f"{short[key]}={value}" for key, value in given.items())])
+    return [*words, *(f"{short[key]}={value}" for key, value in given.items())]
+
+
+def job_name(swept: str, overrides: Sequence[str]) -> str:
+    """The name of a run that is a job: its experiment, what was swept, what else was typed."""
+    typed = typed_words(overrides)
+    first = [word for word in typed if "=" not in word]
+    words = [word for word in swept.split() if "=" in word and not word.startswith("experiment=")]
+    return as_name(list(dict.fromkeys([*first, *words, *typed])))
 
 
 def as_name(words: Sequence[str]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from srexp.config.names import short_keys
+from srexp.config.names import short_keys, value_text
 from srexp.paths import checked
 
 CONFIG_DIR = ("--config-dir", "-cd")
@@ -33,10 +33,16 @@ def choices_of(
 def names_of(choices: Sequence[dict[str, str]]) -> list[str]:
     """`depth=3 act=relu`: short keys where they are unambiguous."""
     short = short_keys(list(dict.fromkeys(key for choice in choices for key in choice)))
-    return [
-        " ".join(f"{short[key]}={value}" for key, value in choice.items()) or "all defaults"
-        for choice in choices
-    ]
+
+    def named(text: Callable[[str, str], str]) -> list[str]:
+        return [
+            " ".join(f"{short[key]}={text(key, value)}" for key, value in choice.items())
+            or "all defaults"
+            for choice in choices
+        ]
+
+    whole, brief = named(lambda key, value: value), named(value_text)
+    return brief if len(set(brief)) == len(set(whole)) else whole
 
 
 def given_config_dir(arguments: Sequence[str]) -> Path | None:

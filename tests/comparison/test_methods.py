@@ -100,3 +100,11 @@ def test_a_damaged_configuration_is_one_line(make: Any) -> None:
     (run.folder / "config.json").write_text("{")
     with pytest.raises(RunError, match=r"config\.json: cannot be read"):
         group([read_run(run)])
+
+
+def test_one_method_is_called_as_its_run_but_for_the_seed(make: Any) -> None:
+    runs = [make([0.1, 0.2], f"seed={n}", title=f"depth=5 seed={n} steps=60") for n in range(2)]
+    assert names(*runs) == {"depth=5 steps=60": [0, 1]}
+    assert names(make([0.1, 0.2], title="seed=3")) == {"defaults": [0]}
+    scales = [make([0.1], f"degradation.scale={n}", title=f"act=elu scale={n}") for n in (2, 3)]
+    assert names(*scales) == {"act=elu": [0, 0]}

@@ -12,10 +12,12 @@ from srexp.config.names import (
     as_name,
     comparable,
     followed,
+    job_name,
     names_of,
     slug,
-    typed_name,
+    typed_words,
 )
+from srexp.config.sweeps import names_of as jobs_named
 from srexp.options import flatten
 from srexp.tracking.record import RunFolder
 
@@ -96,8 +98,18 @@ def test_names_that_would_be_too_long_keep_what_tells_most_apart() -> None:
     ],
 )  # fmt: skip
 def test_a_run_is_called_by_what_was_typed(typed: list[str], name: str, folder: str) -> None:
-    assert typed_name(typed) == name
+    assert as_name(typed_words(typed)) == name
     assert slug(name) == folder
+
+
+def test_a_job_is_called_by_what_was_swept_and_what_else_was_typed() -> None:
+    typed = ["seed=1", "model.depth=3", "trainer.steps=60", "experiment=tutorial2018"]
+    assert job_name("depth=3 seed=1", typed) == "tutorial2018 depth=3 seed=1 steps=60"
+    assert job_name("all defaults", []) == "defaults"
+    folders = [{"data.train_dir": f"/very/{'long/' * 20}{end}"} for end in "ab"]
+    assert jobs_named(folders) == ["train_dir=a", "train_dir=b"]
+    alike = [{"data.train_dir": f"/{start}/x"} for start in "ab"]
+    assert jobs_named(alike) == ["train_dir=/a/x", "train_dir=/b/x"]
 
 
 @pytest.mark.parametrize(
