@@ -396,7 +396,7 @@ def test_folder_of_mixed_pictures_trains_and_names_what_it_skips(command, tiny, 
         "data.split_seed=1",
     )  # fmt: skip
     assert done.code == 0, done.stderr
-    assert "1 training images are smaller than a patch of 24 pixels" in done.stdout
+    assert "1 training image is smaller than a patch of 24 pixels" in done.stdout
     assert "small" in done.stdout
 
 
