@@ -1,7 +1,8 @@
 """Shell completion: commands, groups, options and keys, runs, flags.
 
-Hydra's scripts for bash, zsh and fish ask us with the line in `COMP_LINE`; what we say is made from
-`conf/`, the output folder and the commands' own parsers. Only of `hydra.*` Hydra knows more.
+Hydra's scripts for bash and fish, and ours for zsh, ask us with the line in `COMP_LINE`; what we
+say is made from `conf/`, the output folder and the commands' own parsers. Only of `hydra.*` Hydra
+knows more.
 """
 
 from __future__ import annotations
@@ -18,6 +19,20 @@ from srexp.config import COMMANDS as HYDRA
 from srexp.options import OptionError
 from srexp.paths import OUTPUT_DIR, from_environment
 
+# Hydra has a script for bash alone, which zsh does not take as it is.
+_ZSH = """\
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+_srexp() {
+    local -a found
+    found=(${(f)"$(COMP_LINE="${(j: :)words[1,CURRENT]}" srexp -sc query=zsh)"})
+    if (( $#found )); then
+        compadd -S '' -- $found
+    else
+        compset -P '*='
+        _files
+    fi
+}
+compdef _srexp srexp"""
 # Keys whose value is a run.
 _RUNS = ("run", "resume", "init_from")
 _FLAGS = ("--help", "--multirun", "--cfg", "--config-dir", "--hydra-help")
@@ -30,6 +45,12 @@ def complete(arguments: list[str], commands: Iterable[str]) -> None:
         arguments: As typed.
         commands: All there are.
     """
+    if "install=zsh" in arguments:
+        print(_ZSH)
+        return
+    if "uninstall=zsh" in arguments:
+        print("compdef -d srexp; unfunction _srexp")
+        return
     if not any(argument.startswith("query") for argument in arguments):
         sys.argv = ["srexp", *arguments]  # install and uninstall: Hydra names the script `srexp`
         importlib.import_module("srexp.commands.train").main()
@@ -39,11 +60,12 @@ def complete(arguments: list[str], commands: Iterable[str]) -> None:
     if begun.startswith(("hydra.", "hydra/")) and given[:1] and given[0] in HYDRA:
         os.environ["COMP_LINE"] = " ".join(["srexp", *given[1:], begun])
         os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
-        sys.argv = ["srexp", *arguments]
+        shell = "bash" if "query=bash" in arguments else "fish"
+        sys.argv = ["srexp", "-sc", f"query={shell}"]
         importlib.import_module(f"srexp.commands.{given[0]}").main()
         return
     fitting = [word for word in _candidates(given, begun, commands) if word.startswith(begun)]
-    print(("\n" if "query=fish" in arguments else " ").join(dict.fromkeys(fitting)))
+    print((" " if "query=bash" in arguments else "\n").join(dict.fromkeys(fitting)))
 
 
 def _candidates(given: list[str], begun: str, commands: Iterable[str]) -> Iterable[str]:

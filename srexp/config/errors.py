@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from srexp.config.catalogue import SEVERAL, Catalogue, commands_with, conf_dir
 from srexp.config.compose import one_choice
+from srexp.config.hydra_settings import NO_LOGGING
 from srexp.config.registry import groups, implementations
 from srexp.config.words import groups_with, of_key, option_meant
 
@@ -163,6 +164,8 @@ def _unknown_option(text: str, known: Catalogue) -> str | None:
         group, _, option = f"{group}/{option}".partition("/")
     if (package := _PACKAGES.get((group, option))) is not None:
         return f"{group}={option}: is not installed: pip install {package} (docs/launchers.md)"
+    if group in ("hydra/job_logging", "hydra/hydra_logging"):
+        return f"{group}={option}: {NO_LOGGING}"
     ours = known.groups.get(group)
     if ours is not None and (named := option_meant(ours, option)) is not None:
         return f"{group}={option}: no such option; it is called {named} here: type {group}={named}"

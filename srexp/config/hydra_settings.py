@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from srexp.options import OptionError
 
+NO_LOGGING = "nothing here writes by Python's logging; to keep what a command says, add > FILE 2>&1"
 # Launchers that start jobs under a name.
 _NAMELESS = ("basic", "srexp")
 
@@ -46,10 +47,7 @@ def check_hydra(config: DictConfig) -> None:
     for group in ("job_logging", "hydra_logging"):
         chosen = choices.get(f"hydra/{group}")
         if chosen not in ("none", None):
-            raise OptionError(
-                f"hydra/{group}={chosen}: nothing here writes by Python's logging; to keep what a "
-                "command says, add > FILE 2>&1"
-            )
+            raise OptionError(f"hydra/{group}={chosen}: {NO_LOGGING}")
 
 
 def _given(hydra: dict[str, Any]) -> list[str]:

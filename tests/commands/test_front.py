@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -273,8 +274,9 @@ def test_completion(
     line: str, expected: set[str], monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
 ) -> None:
     if "hydra." in line:  # Hydra's own runs once a process
-        done = _run(tmp_path, "-m", "srexp", "-sc", "query=bash", COMP_LINE=line)
-        assert done.stdout.split() == [*expected]
+        for shell in ("bash", "zsh"):
+            done = _run(tmp_path, "-m", "srexp", "-sc", f"query={shell}", COMP_LINE=line)
+            assert done.stdout.split() == [*expected]
         return
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COMP_LINE", line)
@@ -282,10 +284,18 @@ def test_completion(
     for shell in ("bash", "zsh", "fish"):
         complete(["-sc", f"query={shell}"], COMMANDS)
         words = capsys.readouterr().out
-        assert len(words.splitlines()) == (len(expected) or 1 if shell == "fish" else 1)
+        assert len(words.splitlines()) == (1 if shell == "bash" else len(expected) or 1)
         assert {word.rstrip("=.") for word in words.split()} == {
             word.rstrip("=.") for word in expected
         }
+
+
+def test_zsh_has_a_script_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    complete(["-sc", "install=zsh"], COMMANDS)
+    script = capsys.readouterr().out
+    assert "compdef _srexp srexp" in script and "complete " not in script
+    if zsh := shutil.which("zsh"):
+        assert subprocess.run([zsh, "-n"], input=script, text=True, check=False).returncode == 0
 
 
 def test_completion_installs_for_the_console_script(tmp_path: Path) -> None:

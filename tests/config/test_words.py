@@ -140,6 +140,7 @@ def test_what_a_newcomer_types_is_answered_with_what_to_type(line: str, typed: s
         ("train", "~nonsens", "~nonsens: no such key or group"),
         ("train", "hydra/launcher=joblib", "pip install hydra-joblib-launcher"),
         ("train", "hydra/launcher=submitit_slurm", "pip install hydra-submitit-launcher"),
+        ("train", "hydra/job_logging=colorlog", "add > FILE 2>&1"),
         ("train", "-m hydra/sweeper=ax", "pip install hydra-ax-sweeper"),
         ("evaluate", "lr=1", "optimizer.learning_rate is of srexp train"),
         ("evaluate", "--checkpoint x.npz", "type run=latest"),
