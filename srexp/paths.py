@@ -56,6 +56,12 @@ def checked(key: str, text: str | Path) -> Path:
         raise OptionError(f"{key}={text}: {error}", key) from None
 
 
+def giver(key: str, value: object, variable: tuple[str, str]) -> str:
+    """What a key has its value from, for messages: the variable where that says the same."""
+    name, _ = variable
+    return name if value == os.environ.get(name) else key
+
+
 def absolute(text: str | Path) -> Path:
     """The path in full: `.` and `..` resolved, links not.
 

@@ -35,7 +35,8 @@ class Parser(argparse.ArgumentParser):
         """End with exit code 2."""
         unknown = re.fullmatch(r"unrecognized arguments: (\S+).*", message)
         choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
-        hint = "" if "must be" in message else f"; see {self.prog} --help"
+        clear = any(words in message for words in ("must be", "is empty", "too long", "home here"))
+        hint = "" if clear else f"; see {self.prog} --help"
         if unknown is not None:
             hint = _nearest(unknown[1].split("=")[0], list(self._option_string_actions)) or hint
         elif choice is not None:
@@ -104,4 +105,5 @@ def path_type(text: str, said: str = "") -> Path:
     try:
         return to_path(text)
     except PathError as error:
-        raise argparse.ArgumentTypeError(f"{said}{text}: {error}") from None
+        given = f"{said}{text}: " if said or text else ""
+        raise argparse.ArgumentTypeError(f"{given}{error}") from None

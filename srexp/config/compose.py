@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from srexp.config.catalogue import SEVERAL as SEVERAL
 from srexp.config.catalogue import conf_dir as conf_dir
 from srexp.options import OptionError
-from srexp.paths import absolute, checked
+from srexp.paths import OUTPUT_DIR, absolute, checked, giver
 from srexp.protocol import digest
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sweep_dir(output_dir: str) -> Path:
     """
     given = [a for a in sys.argv[1:] if "=" in a and not a.startswith(_SAME_SWEEP)]
     end = digest(sorted(given))
-    sweeps = checked("paths.output_dir", output_dir) / "sweeps"
+    sweeps = checked(giver("paths.output_dir", output_dir, OUTPUT_DIR), output_dir) / "sweeps"
     before = sorted(sweeps.glob(f"*_{end}"))
     stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = before[-1] if before else sweeps / f"{stamp}_{end}"

@@ -55,6 +55,12 @@ def broken_yaml(error: YAMLError) -> str:
     return where + " ".join(str(getattr(error, "problem", None) or error).split())
 
 
+def _ours(text: str, known: Catalogue) -> str | None:
+    """What we raised ourselves, in what resolves `${...}`."""
+    match = re.match("OptionError raised while resolving interpolation: (.*)", text)
+    return match[1] if match else None
+
+
 def _grammar(text: str, known: Catalogue) -> str | None:
     """What cannot be read as an override at all."""
     if match := re.search(r"Error parsing override '(.*)'\s+missing EQUAL", text, re.DOTALL):
@@ -233,6 +239,6 @@ _PACKAGES = {
 }
 
 _RULES = (
-    _grammar, _unknown_key, _unknown_option, _unknown_group, _no_option, _needs_choice,
+    _ours, _grammar, _unknown_key, _unknown_option, _unknown_group, _no_option, _needs_choice,
     _nothing_to_delete,
 )  # fmt: skip

@@ -23,7 +23,7 @@ from srexp.metrics.base import Metric
 from srexp.models.base import Model
 from srexp.models.upscaler import check_kernel
 from srexp.options import EMPTY, OptionError, Options, additions, nested
-from srexp.paths import DATA_DIR, OUTPUT_DIR, PathError, absolute, checked
+from srexp.paths import DATA_DIR, OUTPUT_DIR, PathError, absolute, checked, giver
 from srexp.protocol import Protocol
 from srexp.tracking.options import absolute_uri
 from srexp.training.experiment import Experiment, Paths, check_seed
@@ -297,9 +297,7 @@ def _paths(node: Any) -> Paths:
     folders = {}
     for name in known:
         value = node.get(name)
-        key, (variable, default) = f"paths.{name}", _VARIABLES[name]
-        if value == os.environ.get(variable, default):
-            key = variable
+        key = giver(f"paths.{name}", value, _VARIABLES[name])
         check_text(key, value)
         if not isinstance(value, str):
             raise OptionError(f"{key}={value}: must be a folder", key)
