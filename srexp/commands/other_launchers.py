@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from srexp.sweeps.job import Job
+from srexp.sweeps.job import ALREADY, Job
 
 
 def job_of_hydra() -> Job | None:
@@ -20,6 +20,8 @@ def job_of_hydra() -> Job | None:
     name = " ".join(given) or "all defaults"
 
     def tell(kind: str, value: Any) -> None:
+        if kind == "taken":
+            print(f"{name}: {ALREADY}")
         if kind in ("note", "run", "taken"):
             print(f"{name}: {value}")
 

@@ -20,6 +20,7 @@ from srexp.config.sweeps import given_config_dir
 from srexp.files import Lock, write_atomically
 from srexp.options import OptionError
 from srexp.sweeps import best, figures, report, summary
+from srexp.sweeps.job import ALREADY
 from srexp.sweeps.pool import Ended
 from srexp.sweeps.results import JobResult, from_json, to_json
 from srexp.tracking import sweep_view
@@ -116,10 +117,13 @@ class Sweep:
     def told(self, number: int, kind: str, value: Any) -> str | None:
         """News of a job."""
         job = self.results[number]
-        if kind in ("run", "taken"):
+        if kind == "run":
             self._note(number, run=value)
-            if kind == "run":
-                self._screen.begun(number, f"{job.name}): {job.note}, {value}")
+            self._screen.begun(number, f"{job.name}): {job.note}, {value}")
+        elif kind == "taken":
+            same = [other.number for other in self.results.values() if other.run == value]
+            first = min(same, default=number)
+            self._note(number, run=value, note=ALREADY if first >= number else f"as job {first}")
         elif kind == "elsewhere":
             self._note(number, run=value, note=f"as {value}")
         elif kind == "note":
@@ -185,6 +189,7 @@ class Sweep:
             return
         self._show_the_dead()
         try:
+            self._adopt()
             self._mlflow = sweep_mlflow.finish(self.folder, self._mlflow, jobs, self._created)
             self.save()
         except Exception as error:  # MLflow must never hurt what was trained
@@ -248,6 +253,20 @@ class Sweep:
                 pass  # `srexp sync` sends it
             finally:
                 run.release()
+
+    def _adopt(self) -> None:
+        """Put the runs that MLflow has below another run of this sweep below its present one."""
+        for job in self.results.values():
+            run = self._run(job.number)
+            shown = (run.info.get("mlflow") or {}) if run is not None else {}
+            other = shown.get("run_id") and shown.get("parent_run_id") != self.parent_run_id
+            if run is None or not other or run.info.get("sweep") != self.folder.name:
+                continue
+            if run.claim():
+                try:
+                    Mirror(run).adopt(str(self.parent_run_id))
+                finally:
+                    run.release()
 
     def _note(self, number: int, **changes: Any) -> None:
         known = {key: value for key, value in changes.items() if value is not None}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from srexp.options import OptionError
+from srexp.options import OptionError, flatten
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,29 @@ def parse_override(text: str) -> Override:
         package=parsed.package,
         adds=parsed.is_add() or parsed.is_force_add(),
         deletes=parsed.is_delete(),
+    )
+
+
+def preset(path: Path) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+    """What the file of a preset chooses, group -> option, and the keys that it sets.
+
+    Without Hydra's own: they say how jobs are made, and are no part of one.
+    """
+    content = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(content, dict)
+    chosen: dict[str, Any] = {}
+    values: list[tuple[str, Any]] = []
+    for entry in content.pop("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":  # what it is based on
+            groups, keys = preset(path.with_name(f"{entry}.yaml"))
+            chosen, values = chosen | groups, [*values, *keys]
+        for group, option in entry.items() if isinstance(entry, dict) else ():
+            chosen[str(group).removeprefix("override ").lstrip("/")] = option
+    content.pop("hydra", None)
+    own = {str(key): value for key, value in content.items()}
+    return (
+        {group: option for group, option in chosen.items() if not group.startswith("hydra")},
+        [*values, *flatten(own).items()],
     )
 
 

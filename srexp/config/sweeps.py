@@ -27,6 +27,7 @@ def choices_of(
             for job in given
         ]
         swept = list(set().union(*differing)) if len(given) > 1 else list(given[0])
+        swept = [key for key in swept if key != "sweep"]  # the preset, which all have
     return [{key: value for key, value in job.items() if key in swept} for job in given]
 
 

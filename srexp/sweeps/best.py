@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from srexp.config.compose import conf_dir
-from srexp.config.overrides import Override, parse_override, to_yaml
+from srexp.config.overrides import Override, parse_override, preset, to_yaml
 from srexp.config.typed import quoted
 from srexp.options import OptionError
 from srexp.sweeps.results import JobResult
@@ -18,6 +18,8 @@ from srexp.sweeps.summary import SEED, best, combinations, gain_in_words, tasks,
 from srexp.words import count
 
 NAME = "best"
+# Groups that an experiment cannot choose, since they come after it.
+_PRESETS = ("sweep", "debug")
 
 
 def command(folder: Path | str, config_dir: Path | str | None = None) -> str:
@@ -75,8 +77,8 @@ def experiment_yaml(
 ) -> str:
     """Overrides as an experiment file that composes to the same, but for the seed.
 
-    An experiment among them becomes what this one builds on. Hydra's own keys are left out, they
-    are no part of a run.
+    An experiment among them becomes what this one builds on. Of `sweep` and `debug`, which come
+    after experiments, it has what they set. Hydra's own keys are no part of a run and left out.
 
     Args:
         overrides: Of one job.
@@ -91,17 +93,24 @@ def experiment_yaml(
     added: dict[str, str] = {}
     chosen: dict[str, str] = {}
     values: list[tuple[str, Any]] = []
+    preset_groups: dict[str, str] = {}
+    preset_values: list[tuple[str, Any]] = []
     for override in map(parse_override, overrides):
         if override.key == SEED or override.key.split("/")[0].split(".")[0] == "hydra":
             continue
         _check(override)
         if override.key == "experiment":
             below = _built_on(override.value)
+        elif override.key in _PRESETS:
+            groups, keys = _preset(override, config_dir)
+            preset_groups |= {key: f"/{key}: {_flow(option)}" for key, option in groups.items()}
+            preset_values += keys
         elif _is_group(override.key, config_dir):
             group = added if override.adds else chosen
             group[override.key] = f"/{override.key}: {_flow(override.value)}"
         else:
             values.append((override.key, override.value))
+    chosen, values = preset_groups | chosen, [*preset_values, *values]  # what was typed counts
     head = "".join(f"# {_one_line(line)}".rstrip() + "\n" for line in comment)
     parts = [f"# @package _global_\n#\n{head}"]
     # Our values go over those of an experiment below, so _self_ comes after it; Hydra wants
@@ -114,6 +123,16 @@ def experiment_yaml(
     if values:
         parts.append(to_yaml(values))
     return "\n".join(parts)
+
+
+def _preset(
+    override: Override, config_dir: Path | None
+) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+    for place in (*([Path(config_dir)] if config_dir else []), conf_dir()):
+        path = place / override.key / f"{override.value}.yaml"
+        if path.is_file():
+            return preset(path)
+    return {}, []  # null
 
 
 def _check(override: Override) -> None:

@@ -108,10 +108,6 @@ class Job:
 
     def already_finished(self, run: RunFolder) -> float | None:
         """Take the result of a run that was finished before."""
-        own = run.info.get("sweep") == self.sweep
-        # Of an earlier srexp the title was the job's name.
-        other = run.info.get("job", run.info.get("title")) if own else None
-        self.tell("note", ALREADY if other in (None, self.name) else f"is the same as {other}")
         self.tell("taken", run.id)
         gain: float | None = run.info["result"]["gain"]
         return gain

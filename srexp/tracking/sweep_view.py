@@ -57,16 +57,27 @@ def begin(
     store = store_of(shown)
     client = quiet_client(store)
     experiment = experiment_id(client, store)
+    sent = {legal(key): sendable(value, 6000) for key, value in params.items()}
     run_id = find_by_tag(client, experiment, "srexp.sweep", sweep)
+    if run_id is not None and _is_of_others(client.get_run(run_id).data.params, sent):
+        client.delete_tag(run_id, "srexp.sweep")
+        run_id = None
     if run_id is None:
         run_id = create_run(client, experiment, f"sweep {sweep}", {"srexp.sweep": sweep}, began)
     else:
         client.update_run(run_id, status="RUNNING")
     known = client.get_run(run_id).data.params
-    for key, value in params.items():
-        if legal(key) not in known:
-            client.log_param(run_id, legal(key), sendable(value, 6000))
+    for key, value in sent.items():
+        if key not in known:
+            client.log_param(run_id, key, value)
     return {**shown, "run_id": run_id, "experiment_id": experiment, "complete": False}
+
+
+def _is_of_others(known: dict[str, str], now: dict[str, str]) -> bool:
+    """Whether a sweep had values that it has no more: MLflow cannot change parameters."""
+    return any(
+        not set(known[key].split(", ")) <= set(now.get(key, "").split(", ")) for key in known
+    )
 
 
 def finish(

@@ -350,3 +350,76 @@ def test_a_dry_run_of_a_sweep_is_a_table_and_writes_nothing(
     assert [int(row[2]) for row in cells] == [223, 227, 519, 531]
     assert all(re.fullmatch(r"~?\d+:\d\d", row[5]) for row in cells)
     assert "4 runs, about" in done.stdout and "one after the other" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_has_the_jobs_that_are_asked_now(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    """Its preset was edited: what it had before is ranked no more, and is its job no more."""
+    preset = tmp_path / "conf" / "sweep" / "mine.yaml"
+    preset.parent.mkdir(parents=True)
+
+    def sweep(depths: str) -> Path:
+        preset.write_text(
+            "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n"
+            f"      model.depth: {depths}\ntrainer:\n  steps: 6\n"
+        )
+        given = [o for o in QUICK if not o.startswith(("model.depth", "trainer.steps"))]
+        done = command(tmp_path, "train", "--config-dir", "conf", "sweep=mine", *given)
+        assert done.code == 0, done.stderr
+        return sweep_folder(tmp_path)
+
+    sweep("2,3,4")
+    before = infos(tmp_path)
+    folder = sweep("4,5")
+    rows = jobs(tmp_path)
+    assert [(row["choices"], row["note"]) for row in rows] == [
+        ({"model.depth": "4"}, "was finished already"), ({"model.depth": "5"}, "new"),
+    ]  # fmt: skip
+    assert set(before) < set(infos(tmp_path)), "the runs stay"
+    with (folder / "jobs.csv").open() as file:
+        assert [row["model.depth"] for row in csv.DictReader(file)] == ["4", "5"]
+    best = max(rows, key=lambda row: row["gain"])["choices"]["model.depth"]
+    composed = compose("train", ["experiment=best"], config_dir=str(folder / "conf"))
+    assert (composed["model"]["depth"], composed["trainer"]["steps"]) == (int(best), 6)
+    assert "2 combinations" in (folder / "conf" / "experiment" / "best.yaml").read_text()
+    page = (folder / "report.html").read_text()
+    assert "depth=5" in page and "depth=3" not in page
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+    shown = client.search_runs([client.get_experiment_by_name("srexp").experiment_id])
+    (parent,) = [run for run in shown if "srexp.sweep" in run.data.tags]
+    assert parent.data.params == {"model.depth": "4, 5"}
+    below = {
+        run.data.tags["srexp.run"]
+        for run in shown
+        if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+    }
+    assert below == {row["run"] for row in rows}
+
+
+@pytest.mark.slow
+def test_two_limits_of_time_are_two_results(tmp_path: Path, command: Callable[..., Any]) -> None:
+    arguments = ("train", "-m", *QUICK, "trainer.steps=200", "tracking=none")
+    arguments += ("trainer.max_minutes=0.0001,0.0002,null",)
+    for note in ("new", "was finished already"):
+        done = command(tmp_path, *arguments)
+        assert done.code == 0, done.stderr
+        rows = jobs(tmp_path)
+        assert [row["note"] for row in rows] == [note] * 3
+        assert len({row["run"] for row in rows}) == len(infos(tmp_path)) == 3
+        ends = [infos(tmp_path)[row["run"]]["ended"] for row in rows]
+        assert ends == ["max_minutes", "max_minutes", "done"]
+
+
+@pytest.mark.slow
+def test_two_jobs_that_are_the_same_training(tmp_path: Path, command: Callable[..., Any]) -> None:
+    done = command(
+        tmp_path, "train", "-m", *QUICK, "optimizer.clip_norm=1,1.0", "tracking=none"
+    )  # fmt: skip
+    assert done.code == 0, done.stderr
+    one, other = jobs(tmp_path)
+    assert one["run"] == other["run"] and other["note"] == "as job 1"

@@ -63,6 +63,7 @@ def in_order(config: Any) -> Any:
             "++color=y",
         ],
         ["data.train=[rocket]", "data.val=[china,flower]"],
+        ["debug=overfit", "trainer.steps=9", "tracking=mlflow", "experiment=tutorial2018"],
     ],
 )
 def test_it_composes_to_the_same(overrides: list[str], tmp_path: Path) -> None:
@@ -94,6 +95,27 @@ def test_options_and_groups_of_the_users_own_are_found(tmp_path: Path) -> None:
     text = experiment_yaml(overrides, config_dir=own)
     found = composed_again(text, tmp_path / "sweep", config_dir=own)
     assert found == expected
+
+
+def test_what_a_sweeps_preset_sets_is_kept_and_how_its_jobs_are_made_is_not(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "own"
+    (own / "sweep").mkdir(parents=True)
+    head = "# @package _global_\n"
+    (own / "sweep" / "base.yaml").write_text(f"{head}trainer:\n  steps: 7\n  eval_every: 3\n")
+    (own / "sweep" / "mine.yaml").write_text(
+        f"{head}defaults:\n  - base\n  - override /loss: mae\n  - override /hydra/sweeper: basic\n"
+        "optimizer:\n  learning_rate: 1e-4\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n"
+        "      seed: 0,1\ntrainer:\n  eval_every: 7\n"
+    )
+    overrides = ["sweep=mine", "act=relu", "trainer.batch_size=3"]
+    text = experiment_yaml(overrides, config_dir=own)
+    assert "hydra" not in text and "sweep" not in text
+    found = composed_again(text, tmp_path / "sweep")
+    assert found == compose(overrides=overrides, config_dir=str(own))
+    assert found["trainer"]["steps"] == found["trainer"]["eval_every"] == 7
+    assert "sweep" not in experiment_yaml(["sweep=depth_act", "model.depth=3"])
 
 
 @pytest.mark.parametrize(
