@@ -45,7 +45,8 @@ commands:
   srexp evaluate model=bicubic benchmark=set5     score a resampler
   srexp compare RUN RUN                           differences with their uncertainty
   srexp reproduce table=bicubic                   a published table again
-  srexp COMMAND --help                            the groups and keys of a command
+  srexp COMMAND --help                            what a command takes; of train, evaluate,
+                                                  reproduce also --help KEY
 
 completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
 options: --help, --version
