@@ -118,7 +118,8 @@ def compare(given: argparse.Namespace) -> None:
     _write(given, tables, remarks)
     compare_pictures.write(given, made)
     if store is not None and made.page is not None:
-        markdown = DOCUMENTS["markdown"]("", _shown(given, tables), remarks)
+        both = argparse.Namespace(**{**vars(given), "format": "markdown", "table": None})
+        markdown = DOCUMENTS["markdown"]("", _shown(both, tables), remarks)
         sent = compare_mlflow.send(
             store, tables, methods, markdown, remarks, made.page, made.figure
         )
