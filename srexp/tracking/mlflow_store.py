@@ -54,11 +54,11 @@ class Store:
         """The store that `run.json` or `sweep.json` names."""
         return cls(
             uri=shown["uri"],
-            experiment=shown["experiment"],
-            artifact_root=shown["artifact_root"],
-            timeout_seconds=shown["timeout_seconds"],
+            experiment=shown.get("experiment", ""),
+            artifact_root=shown.get("artifact_root", ""),
+            timeout_seconds=shown.get("timeout_seconds", 10),
             chosen=shown.get("chosen", ""),
-            experiment_id=None if shown["experiment"] else shown.get("experiment_id"),
+            experiment_id=None if shown.get("experiment") else shown.get("experiment_id"),
         )
 
     def __str__(self) -> str:
