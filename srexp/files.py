@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import contextlib
 import os
 import re
 import threading
@@ -43,7 +44,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a file system that may only be read
+            beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = str(path)  # writing itself does not say where
         raise

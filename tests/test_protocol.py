@@ -15,6 +15,7 @@ from srexp.degradations.downscale import Downscale
 from srexp.evaluation.scoring import Task
 from srexp.images.quantize import from_uint8
 from srexp.images.resize import resize_matlab, resize_pillow
+from srexp.options import OptionError
 from srexp.protocol import Protocol, digest, options_digest
 
 
@@ -326,3 +327,9 @@ def test_options_digests_tell_options_apart():
     ]
     assert len({options_digest(option) for option in every}) == len(every)
     assert options_digest(_downscale(3)) == options_digest(_downscale(3))
+
+
+def test_luma_alone_cannot_be_compared_in_rgb() -> None:
+    """It would be the numbers of compare=y under a digest of their own."""
+    with pytest.raises(OptionError, match=r"^compare=rgb: with degrade=y there is luma alone"):
+        Protocol(degrade="y", lr_8bit=False, compare="rgb", border=None)

@@ -88,8 +88,14 @@ def evaluate(config: DictConfig) -> None:
     run: RunFolder | None = None
     if settings.run is not None:
         run = find_run(str(settings.run), settings.paths.output_dir)
-        check_folder(f"run={run.id}", str(run.folder.resolve() / "evaluations"))
         _take_over(settings, run)
+    elsewhere = place_beside(run, settings.paths.output_dir) if run is not None else None
+    if run is not None and elsewhere is not None:
+        console.print(
+            f"note: run {run.id} may not be written; its scores go to {elsewhere}, and neither to "
+            "its page nor to MLflow",
+            soft_wrap=True,
+        )
     _check_given(settings)
     tasks = _tasks(settings, console)
     if settings.sr_dir is not None:
@@ -98,6 +104,7 @@ def evaluate(config: DictConfig) -> None:
         method = _resampler(settings)
     else:
         method = _network(settings, run, values["paths"], console)
+        method.folder = elsewhere or method.folder
     if settings.method is not None:
         method.name = str(settings.method)
     if settings.ensemble:
@@ -112,17 +119,27 @@ def evaluate(config: DictConfig) -> None:
     facts: dict[str, Any] = {"created": now, "run": None, "environment": environment()}
     if run is not None:
         facts |= {"run": run.id, "step": run.info.get("progress", {}).get("step", 0)}
-        evaluate_mlflow.begin(run)
+        if elsewhere is None:
+            evaluate_mlflow.begin(run)
         for task in tasks:
             mention_other_set(task, run, settings, console)
     documents = [
         _score(task, method, settings, stamp, _with_benchmark(facts, task, settings), console)
         for task in tasks
     ]
-    if run is not None:
+    if run is not None and elsewhere is None:
         evaluate_mlflow.end(run, console)
     if settings.json:
         sys.stdout.write(to_json(documents))
+
+
+def place_beside(run: RunFolder, output_dir: Path) -> Path | None:
+    """Where the scores of somebody else's run go, which may only be read; None for its folder."""
+    try:
+        check_folder(f"run={run.id}", str(run.folder.resolve() / "evaluations"))
+    except OptionError:
+        return output_dir / "evaluations" / run.id
+    return None
 
 
 def _with_benchmark(

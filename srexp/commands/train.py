@@ -181,7 +181,6 @@ def _new_run(
         title=name,
         typed=" ".join(o for o in _given() if not o.startswith(("paths.", "tracking")))[:200],
         sweep=job.sweep if job else None,
-        **({"job": job.name} if job else {}),
     )
 
 

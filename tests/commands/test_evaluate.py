@@ -17,7 +17,7 @@ from PIL import Image
 from tests_environment import command_environment
 
 from srexp.commands.console import make_console
-from srexp.commands.evaluate import mention_other_set
+from srexp.commands.evaluate import mention_other_set, place_beside
 from srexp.config.compose import compose
 from srexp.config.settings import evaluate_settings
 from srexp.data.sets import ImageSet
@@ -328,3 +328,14 @@ def test_another_set_under_the_same_name_is_mentioned(tmp_path, capsys) -> None:
             before == "0ld"
         )
     assert "benchmark.folder.title=NAME" in said
+
+
+def test_scores_of_a_run_that_may_only_be_read_go_to_ones_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(tmp_path / "theirs", "n", {}, "")
+    run.release()
+    assert place_beside(run, tmp_path / "ours") is None
+    theirs = str(tmp_path / "theirs")
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).startswith(theirs))
+    assert place_beside(run, tmp_path / "ours") == tmp_path / "ours" / "evaluations" / run.id

@@ -108,3 +108,32 @@ def test_one_method_is_called_as_its_run_but_for_the_seed(make: Any) -> None:
     assert names(make([0.1, 0.2], title="seed=3")) == {"defaults": [0]}
     scales = [make([0.1], f"degradation.scale={n}", title=f"act=elu scale={n}") for n in (2, 3)]
     assert names(*scales) == {"act=elu": [0, 0]}
+
+
+def test_two_limits_of_time_are_two_methods(make: Any) -> None:
+    """Under either the same configuration is trained so far and no farther."""
+    short, long = (
+        make([0.1, 0.2], f"trainer.max_minutes={minutes}", ended="max_minutes")
+        for minutes in (1, 2)
+    )
+    assert names(short, long) == {"max_minutes=1": [0], "max_minutes=2": [0]}
+    # Trained to the end within them they are one.
+    runs = [make([0.1, 0.2], f"trainer.max_minutes={m}", f"seed={m}", ended="done") for m in (3, 4)]
+    assert list(names(*runs).values()) == [[3, 4]]
+
+
+@pytest.mark.parametrize("info", [{"results_version": 2}, {"sources": {"model": "0123"}}])
+def test_other_code_is_another_method(make: Any, info: Any) -> None:
+    assert len(names(make([0.1, 0.2], "seed=0"), make([0.1, 0.2], "seed=1", **info))) == 2
+
+
+def test_values_are_compared_typed_and_without_what_has_no_effect(make: Any) -> None:
+    runs = [
+        make([0.1, 0.2], "optimizer.clip_norm=1", "seed=0", "protocol=rgb"),
+        make([0.1, 0.2], "optimizer.clip_norm=1.0", "seed=1", "protocol=[rgb,y_paper]"),
+        make([0.1, 0.2], "optimizer.clip_norm=1.0", "seed=2", "protocol=rgb",
+             "trainer.min_delta=0.3", "data.prepare_size=64"),
+    ]  # fmt: skip
+    assert list(names(*runs).values()) == [[0, 1, 2]]
+    other = make([0.1, 0.2], "optimizer.clip_norm=1.0", "seed=1", "protocol=[y_paper,rgb]")
+    assert len(names(runs[0], other)) == 2

@@ -190,6 +190,36 @@ def test_digests_do_not_change_with_anything_else():
     assert _task(seed=7).digest == first
 
 
+def test_settings_that_give_the_same_numbers_are_one_digest():
+    """The border of the scale is the scale's; nearest has no kernel that antialiasing stretches."""
+    for scale, equal in ((2, True), (3, False)):
+        own, other = (
+            _task(degradation=replace(X2, scale=scale), protocol=replace(PAPER, border=border))
+            for border in (None, 2)
+        )
+        assert (own.digest == other.digest) is equal
+    nearest = [
+        _task(degradation=replace(X2, interpolation="nearest", antialias=antialias))
+        for antialias in (True, False)
+    ]
+    assert nearest[0].digest == nearest[1].digest and nearest[0].label == nearest[1].label
+    first, second = (unpack(task.cases[0].lr) for task in nearest)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_an_image_that_bicubic_gets_exactly_is_in_no_mean():
+    """A flat image: bicubic's PSNR is infinite, the network's is not; its gain would be -inf."""
+    flat = np.full((24, 24, 3), 100 / 255, np.float32)
+    task = _task(_set(flat=flat, other=_noise(24, 24, 3)))
+    report = evaluate(task, lambda lr, eight_bit=False: np.full((24, 24, 1), 0.3, np.float32),
+                      method="grey")  # fmt: skip
+    assert math.isinf(report.rows[0].bicubic.psnr) and math.isfinite(report.rows[0].score.psnr)
+    assert report.infinite == ["flat"]
+    assert [row.image for row in report.counted] == ["other"]
+    assert report.gain.n == 1
+    assert report.gain.mean == report.rows[1].gain == report.mean(lambda row: row.gain)
+
+
 def test_the_seed_counts_where_something_is_random():
     noisy = Noisy(scale=2, interpolation="bicubic", engine="matlab")
     tasks = [_task(degradation=noisy, seed=seed) for seed in (0, 1)]
