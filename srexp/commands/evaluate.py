@@ -112,7 +112,7 @@ def evaluate(config: DictConfig) -> None:
         method.upscaler = SelfEnsemble(method.upscaler)
         method.name += "+"
         method.weights = ", ".join(filter(None, [method.weights, SELF_ENSEMBLE]))
-    _prepare(settings.metric)
+    prepare_metrics(settings.metric)
     now = time.time()
     # The random end keeps those of the same second apart.
     stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S', time.localtime(now))}_{secrets.token_hex(2)}"
@@ -339,7 +339,7 @@ def _check_given(settings: EvaluateSettings) -> None:
         raise OptionError("timing_repeats: has an effect with timing=true alone")
 
 
-def _prepare(metrics: dict[str, Metric]) -> None:
+def prepare_metrics(metrics: dict[str, Metric]) -> None:
     """Raises OptionError: A metric lacks what it needs."""
     # Otherwise LPIPS without a run takes all memory of a GPU that others may be using.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

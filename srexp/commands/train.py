@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from srexp.commands import messages
 from srexp.commands.about_run import defaults
+from srexp.commands.evaluate import prepare_metrics
 from srexp.commands.exit import CommandFailed, CommandInterrupted
 from srexp.commands.front import run_hydra
 from srexp.commands.interruption import Interruption
@@ -117,6 +118,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
 
             job = job or job_of_hydra()
             materials = (job and job.materials) or gather(experiment)
+            prepare_metrics(experiment.metric)
             digest = config_digest(values)
             strategy = join(console, experiment, job, digest + materials.digest)
             if strategy is not None and not strategy.chief:

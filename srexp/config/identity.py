@@ -71,7 +71,9 @@ def with_additions(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_added(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
-    return node | {key: value for key, value in additions(cls).items() if key not in node}
+    # A group of which nothing is chosen has no node.
+    added = {key: value for key, value in additions(cls).items() if value != {}}
+    return node | {key: value for key, value in added.items() if key not in node}
 
 
 def sources(config: dict[str, Any]) -> dict[str, str]:

@@ -23,6 +23,9 @@ from srexp.words import count
 
 # A dozen of Set14's images at once, but never two of 24 megapixels.
 _AHEAD = 2**23
+# dB: above what any image with an error of one level in one sample has, up to 50,000 samples; such
+# errors are as good as none.
+_EXACT = 100.0
 
 
 class NotFinite(ArithmeticError):
@@ -248,6 +251,23 @@ class Report:
         values = [quantity(row) for row in self.counted]
         # The exact sum, so that the order of the images has no part in it.
         return math.fsum(values) / len(values) if values else math.nan
+
+    def monitored(self, name: str) -> float:
+        """What weights are chosen by: the mean over all images, whatever became of them.
+
+        An image that is reproduced exactly counts as one of `_EXACT`, so that a better network is
+        never one with fewer images.
+
+        Args:
+            name: `psnr`, `ssim` or a further metric; NaN where an image has none.
+        """
+        values = [
+            row.score.further[name]
+            if name in row.score.further
+            else min(getattr(row.score, name), _EXACT)
+            for row in self.rows
+        ]
+        return float(np.mean(values))
 
     def further(self, name: str) -> tuple[float, float]:
         """Means of a further metric, and of bicubic's; NaN if an image has none."""

@@ -19,11 +19,13 @@ class Metric(Options, group="metric"):
     Attributes:
         label: Heads its columns in tables.
         digits: Behind the point, in tables.
+        higher_is_better: Whether more of it is better.
         minimum_side: The smallest side that it can judge, in pixels; smaller images have no value.
     """
 
     label: ClassVar[str]
     digits: ClassVar[int] = 4
+    higher_is_better: ClassVar[bool] = True
     minimum_side: ClassVar[int] = 1
 
     @property

@@ -33,6 +33,7 @@ class LPIPS(Metric, name="lpips"):
     """
 
     label = "LPIPS"
+    higher_is_better = False
     minimum_side = 64  # what `prepare` has seen it do
 
     model: str | None

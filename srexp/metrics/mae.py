@@ -33,6 +33,7 @@ class MAE(Metric, name="mae"):
 
     label = "MAE"
     digits = 3
+    higher_is_better = False
 
     @property
     def note(self) -> str:

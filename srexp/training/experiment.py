@@ -10,6 +10,7 @@ from srexp.activations.base import Activation
 from srexp.data.sources import Benchmark, Data, words_for
 from srexp.degradations.base import Degradation
 from srexp.losses.base import Loss, LossFunction
+from srexp.metrics.base import Metric
 from srexp.models.base import Model
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import check_kernel
@@ -20,7 +21,7 @@ from srexp.training.algorithms.base import Algorithm
 from srexp.training.algorithms.supervised import Supervised
 from srexp.training.optimizers import Optimizer
 from srexp.training.schedules import Schedule
-from srexp.training.trainer import Trainer
+from srexp.training.trainer import Trainer, known_direction
 
 if TYPE_CHECKING:
     import keras
@@ -65,6 +66,7 @@ class Experiment:
     resume: str | None
     init_from: str | None = None
     algorithm: Algorithm = field(default_factory=Supervised)
+    metric: dict[str, Metric] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -75,6 +77,7 @@ class Experiment:
         if not self.model.trainable:
             raise OptionError(self._nothing_to_train())
         check_kernel(self.model, self.degradation)
+        _ = self.monitor_rises  # or it is told now
         scale, size = self.degradation.scale, self.trainer.hr_patch_size
         if not self.loss.looks_at_hr:
             raise OptionError(
@@ -103,6 +106,27 @@ class Experiment:
             f"model={name}: has no weights, so there is nothing to train. To score it: "
             f"python -m srexp evaluate model={name} degradation.scale={self.degradation.scale} "
             f"benchmark={f'[{sets}]' if ',' in sets else sets}"
+        )
+
+    @property
+    def monitor_rises(self) -> bool:
+        """Whether more of what is monitored is better.
+
+        Raises:
+            OptionError: That is not known of it.
+        """
+        name, direction = self.trainer.monitor, self.trainer.monitor_direction
+        if direction is not None:
+            return direction == "max"
+        if name in self.metric:
+            return self.metric[name].higher_is_better
+        if (rises := known_direction(name)) is not None:
+            return rises
+        raise OptionError(
+            f"trainer.monitor={name}: must be psnr, ssim, last, a metric that is measured "
+            "(metric=[ms_ssim]), loss, or with trainer.monitor_direction=min or max another curve "
+            "of the training",
+            "trainer.monitor",
         )
 
     @property

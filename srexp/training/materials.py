@@ -81,7 +81,15 @@ def gather(experiment: Experiment) -> Materials:
 
     def tasks(images: ImageSet, *, keep: bool) -> list[Task]:
         return [
-            Task(images, experiment.degradation, name, protocol, experiment.seed, keep=keep)
+            Task(
+                images,
+                experiment.degradation,
+                name,
+                protocol,
+                experiment.seed,
+                metrics=experiment.metric,
+                keep=keep,
+            )
             for name, protocol in experiment.protocol.items()
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,7 @@ from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
 from srexp.files import file_name, flush, write_atomically
 from srexp.images.io import to_png
+from srexp.options import OptionError
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, devices, loop
 from srexp.training.experiment import Experiment
@@ -90,6 +92,7 @@ class Session:
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
     progress: loop.Progress = field(init=False, default_factory=loop.Progress)
+    _scalars: dict[str, float] = field(init=False, default_factory=dict)
     _latest: tuple[int, list[Report]] = field(init=False, default_factory=lambda: (-1, []))
     _samples: dict[str, list[Sample]] = field(init=False, default_factory=dict)
 
@@ -187,6 +190,7 @@ class Session:
     def window(self, window: loop.Window) -> None:
         """A few steps done."""
         self.display.window(window)
+        self._scalars = window.scalars
         self._log(
             window.step,
             {
@@ -207,8 +211,21 @@ class Session:
         for report in reports:
             self._log(step, report.metrics())
         self.display.evaluated(step, reports)
-        monitor = self.experiment.trainer.monitor
-        return reports[0].mean(lambda row: getattr(row.score, monitor))
+        value = self._monitored(step, reports[0])
+        return value if self.experiment.monitor_rises else -value
+
+    def _monitored(self, step: int, report: Report) -> float:
+        name = self.experiment.trainer.monitor
+        if name == "last":
+            return float(step)
+        if name in ("psnr", "ssim") or name in report.task.metrics:
+            return report.monitored(name)
+        if not self._scalars:  # stopped before the first window ended
+            return math.nan
+        if name not in self._scalars:
+            known = ", ".join(self._scalars)
+            raise OptionError(f"trainer.monitor={name}: this training's curves are {known}")
+        return self._scalars[name]
 
     def saving(self) -> None:
         """A checkpoint is about to be written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from srexp.options import OptionError, Options, bounded, choice
@@ -28,8 +28,11 @@ class Trainer(Options, group="trainer", name="trainer"):
         strategy: Devices of a step: none (one), mirrored (all of this machine), multi_worker (all
             of several processes, from TF_CONFIG or Slurm; with resume, on a shared file system).
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
-        monitor: What chooses the best weights: mean `psnr` (dB) or `ssim` of the validation images
-            under the first protocol.
+        monitor: What chooses the best weights: the mean `psnr` (dB), `ssim` or metric of the
+            validation images under the first protocol; a curve of the training, such as `loss`,
+            over the last steps before an evaluation; or `last` for the newest weights.
+        monitor_direction: Whether the greatest (`max`) or the smallest (`min`) of it is best; None
+            for what is known of metrics and losses.
         patience: Stop after this many evaluations without a better score; None to go on.
         min_delta: By how much a score must be better to count for `patience`, in its unit.
         keep_checkpoints: How many of the newest checkpoints are kept, beside the best one.
@@ -53,7 +56,8 @@ class Trainer(Options, group="trainer", name="trainer"):
     threads: int | None = bounded(1, 1024)
     sample_grids: int = bounded(0)
     dry_run: bool
-    monitor: str = choice("psnr", "ssim", default="psnr")
+    monitor: str = field(default="psnr")
+    monitor_direction: str | None = choice(None, "min", "max", default=None)
     patience: int | None = bounded(1, default=None)
     min_delta: float = bounded(0, default=0.0)
     keep_checkpoints: int = bounded(1, 1000, default=2)
@@ -72,5 +76,17 @@ class Trainer(Options, group="trainer", name="trainer"):
 
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Without `min_delta` where nothing is stopped."""
-        return {**values, "min_delta": 0.0} if values.get("patience") is None else values
+        """Without `min_delta` where nothing is stopped, and without a direction that is known."""
+        if values.get("patience") is None:
+            values = {**values, "min_delta": 0.0}
+        rises = known_direction(str(values.get("monitor")))
+        if rises is not None and values.get("monitor_direction") == ("max" if rises else "min"):
+            values = {**values, "monitor_direction": None}
+        return values
+
+
+def known_direction(monitor: str) -> bool | None:
+    """Whether more of what is monitored is better; None where that is not known of its name."""
+    if monitor in ("psnr", "ssim", "last"):
+        return True
+    return False if monitor == "loss" or monitor.startswith("loss_") else None

@@ -25,14 +25,18 @@ Changed = Callable[..., dict[str, Any]]
 OTHER = {
     "init_from": "some_run@01234567", "trainer.monitor": "ssim", "trainer.patience": 3,
     "trainer.min_delta": 0.1, "trainer.keep_checkpoints": 5, "trainer.distinct_batches": 1,
-    "trainer.strategy": "mirrored",
+    "trainer.strategy": "mirrored", "trainer.monitor_direction": "min",
     "loss.weight": 0.5, "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
 }  # fmt: skip
 
 
 def added(config: dict[str, Any]) -> dict[str, Any]:
     """Dotted key -> default, of all that was added to the options of a configuration."""
-    found = {key: value for key, value in additions(Experiment).items() if key != "algorithm"}
+    found = {
+        key: value
+        for key, value in additions(Experiment).items()
+        if key not in ("algorithm", "metric")
+    }
     for group, node in config.items():
         nodes = node if group in ("protocol", "benchmark") else {group: node}
         for name, option in nodes.items() if isinstance(nodes, dict) else ():

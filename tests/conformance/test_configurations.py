@@ -70,7 +70,10 @@ def test_what_was_added_later_stands_in_every_yaml_with_its_default(conf: Path) 
     top = OmegaConf.to_container(OmegaConf.load(conf / "train.yaml"), resolve=False)
     chosen = {key: name for entry in top["defaults"] if isinstance(entry, dict)
               for key, name in entry.items()}  # fmt: skip
-    wanted = {"init_from": top["init_from"], "algorithm": {"name": chosen["algorithm"]}}
+    wanted = {
+        "init_from": top["init_from"], "algorithm": {"name": chosen["algorithm"]}, "metric": {},
+    }  # fmt: skip
+    assert chosen["metric"] == []
     assert additions(Experiment) == wanted
 
 

@@ -146,6 +146,16 @@ def test_with_no_finite_image_there_is_no_mean():
     assert report.infinite == ["a", "b"]
 
 
+@pytest.mark.parametrize("bicubic", [30.0, math.inf])
+def test_what_is_monitored_is_of_all_images_so_that_a_perfect_one_is_the_best(bicubic):
+    """Left out, as it is of means that are published, it would make a better network the worse."""
+    worse = _report(("a", 30.0, 28.0), ("b", 60.0, bicubic))
+    better = _report(("a", 30.0, 28.0), ("b", math.inf, bicubic))
+    assert worse.monitored("psnr") == pytest.approx(45)
+    assert better.monitored("psnr") == pytest.approx(65)
+    assert better.monitored("ssim") == pytest.approx(0.9)
+
+
 def test_one_image_has_means_and_no_interval():
     metrics = _report(("a", 33.0, 30.0)).metrics()
     assert metrics["mine_x2/y_paper/psnr_gain"] == 3
