@@ -11,6 +11,7 @@ from srexp.commands.report import write_report
 from srexp.tracking.options import place
 from srexp.tracking.record import RunError, RunFolder
 
+_TRAINED = "is being trained, which will show these scores too"
 # Another `srexp evaluate` of the same run is soon done; a training is not.
 _ATTEMPTS, _PAUSE_SECONDS = 20, 0.25
 
@@ -26,7 +27,7 @@ def begin(run: RunFolder) -> None:
     """
     if run.info.get("mlflow"):
         place(run.folder.resolve().parent, None, run.info["mlflow"])
-    if run.info.get("mlflow") and _claim(run):
+    if run.info.get("mlflow") and _claim(run) is None:
         try:
             run.update(mlflow={**run.info["mlflow"], "complete": False})
         finally:
@@ -35,8 +36,8 @@ def begin(run: RunFolder) -> None:
 
 def end(run: RunFolder, console: Console) -> None:
     """Make the page of a finished run again, and send MLflow what is new; or say why not."""
-    if not _claim(run):
-        console.print(f"note: run {run.id} is being trained, which will show these scores too")
+    if (why := _claim(run)) is not None:
+        console.print(f"note: run {run.id} {why}", soft_wrap=True)
         return
     try:
         if run.info["status"] == "FINISHED":
@@ -56,17 +57,21 @@ def end(run: RunFolder, console: Console) -> None:
         run.release()
 
 
-def _claim(run: RunFolder) -> bool:
+def _claim(run: RunFolder) -> str | None:
+    """Take the run; why that cannot be done, or None."""
     for _ in range(_ATTEMPTS):
         try:
             if run.claim():
-                return True
-        except (OSError, RunError):  # somebody else's, or removed
-            return False
+                return None
+        except OSError as error:  # somebody else's
+            why = error.strerror or error
+            return f"may not be written ({why}): its page and MLflow do not show these scores"
+        except RunError:
+            return "was removed meanwhile"
         if run.info["status"] == "RUNNING":
-            return False
+            return _TRAINED
         time.sleep(_PAUSE_SECONDS)
-    return False
+    return _TRAINED
 
 
 def _send(run: RunFolder, console: Console) -> None:
