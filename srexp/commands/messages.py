@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
 
+_TENSORBOARD = ("python", "-m", "tensorboard.main", "--logdir")
+
 
 def mention_twin(console: Console, experiment: Experiment, identity: str) -> None:
     """Say that the same run was begun before and not finished."""
@@ -182,7 +184,7 @@ def say_reports(console: Console, run: RunFolder, session: Any, reports: list[Re
     if isinstance(session.view, TensorBoardView):
         folder = session.view.folder
         logdir = folder.parent if folder.name == run.id else folder
-        console.print(f"TensorBoard: {shlex.join(['tensorboard', '--logdir', str(logdir)])}")
+        console.print(f"TensorBoard: {shlex.join([*_TENSORBOARD, str(logdir)])}")
     elif session.view is not None:
         uri = shlex.quote(session.view.mirror.store.uri)
         console.print(f"MLflow: python -m srexp ui --uri {uri}", soft_wrap=True)

@@ -166,11 +166,14 @@ def _hparams(run: RunFolder) -> Iterator[Any]:
             continue
         if isinstance(value, bool):
             start.hparams[key].bool_value = value
+            kind = api_pb2.DATA_TYPE_BOOL
         elif isinstance(value, int | float):
             start.hparams[key].number_value = value
+            kind = api_pb2.DATA_TYPE_FLOAT64
         else:
             start.hparams[key].string_value = str(value)
-        infos.append(api_pb2.HParamInfo(name=key))
+            kind = api_pb2.DATA_TYPE_STRING
+        infos.append(api_pb2.HParamInfo(name=key, type=kind))
     metrics = [
         api_pb2.MetricInfo(name=api_pb2.MetricName(tag=f"{task}/{metric}"))
         for task in scores(run)

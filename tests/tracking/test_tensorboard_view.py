@@ -91,6 +91,8 @@ def test_hyperparameters_and_what_they_are_measured_by(tmp_path: Path) -> None:
         found[metadata.SESSION_END_INFO_TAG].plugin_data.content
     )
     assert end.status == 1  # STATUS_SUCCESS
+    kinds = {info.name: info.type for info in experiment.hparam_infos}
+    assert (kinds["model.name"], kinds["model.depth"]) == (1, 3)  # string, float64
 
 
 def test_a_folder_that_cannot_be_written_does_not_hurt(tmp_path: Path) -> None:
