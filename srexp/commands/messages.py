@@ -184,7 +184,7 @@ def say_reports(console: Console, run: RunFolder, session: Any, reports: list[Re
     if isinstance(session.view, TensorBoardView):
         folder = session.view.folder
         logdir = folder.parent if folder.name == run.id else folder
-        console.print(f"TensorBoard: {shlex.join([*_TENSORBOARD, str(logdir)])}")
+        console.print(f"TensorBoard: {shlex.join([*_TENSORBOARD, str(logdir)])}", soft_wrap=True)
     elif session.view is not None:
         uri = shlex.quote(session.view.mirror.store.uri)
         console.print(f"MLflow: python -m srexp ui --uri {uri}", soft_wrap=True)
