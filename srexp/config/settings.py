@@ -25,7 +25,7 @@ from srexp.models.upscaler import check_kernel
 from srexp.options import EMPTY, OptionError, Options, additions, nested
 from srexp.paths import DATA_DIR, OUTPUT_DIR, PathError, absolute, checked, giver
 from srexp.protocol import Protocol
-from srexp.tracking.options import absolute_uri
+from srexp.tracking.options import MlflowTracking, absolute_uri, check_place
 from srexp.training.experiment import Experiment, Paths, check_seed
 
 # What Hydra's grammar takes without quotes.
@@ -322,7 +322,10 @@ def experiment_of(config: dict[str, Any]) -> Experiment:
     Raises:
         OptionError: In one line: what was received, what would be right.
     """
-    return settings_of(Experiment, config)  # type: ignore[no-any-return]
+    experiment: Experiment = settings_of(Experiment, config)
+    if isinstance(experiment.tracking, MlflowTracking):
+        check_place(experiment.paths.output_dir, experiment.tracking)
+    return experiment
 
 
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ _SCHEMES = (
     "databricks",
 )  # fmt: skip
 _EXPERIMENT, _TIMEOUT_SECONDS = "srexp", 10
+# SQLite opens paths of up to 504 bytes; ours is made in a folder beside its place.
+_LONGEST_PARENT = 470
 
 
 def has_password(uri: str) -> bool:
@@ -151,6 +154,16 @@ def place(
     timeout = (tracking and tracking.timeout_seconds) or _environment_timeout()
     timeout = timeout or (was.timeout_seconds if was else _TIMEOUT_SECONDS)
     return Store(uri, experiment or "", root, timeout, chosen, by_id)
+
+
+def check_place(output_dir: Path, tracking: MlflowTracking) -> None:
+    """Raises OptionError: SQLite cannot open a database in so deep a folder."""
+    database = sqlite_path(place(output_dir, tracking).uri)
+    if database is not None and len(os.fsencode(database.parent)) > _LONGEST_PARENT:
+        raise OptionError(
+            f"tracking=mlflow: {database.parent} is too long for MLflow's SQLite database, at most "
+            f"{_LONGEST_PARENT} bytes; choose another folder or tracking.uri, or tracking=none"
+        )
 
 
 def recorded(before: Mapping[str, Any], output_dir: Path) -> Store:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from srexp.options import OptionError
-from srexp.tracking.mlflow_store import Store, sqlite_path
-from srexp.tracking.options import MlflowTracking, place
+from srexp.tracking.mlflow_store import Store, quiet_client, sqlite_path
+from srexp.tracking.options import MlflowTracking, check_place, place
 
 
 def mlflow(**changes: object) -> MlflowTracking:
@@ -188,3 +188,21 @@ def test_any_folder_can_hold_a_database(tmp_path: Path, name: str) -> None:
     assert make_url(uri).database == f"{tmp_path}/{name}/mlflow.db"
     assert sqlite_path(uri) == tmp_path / name / "mlflow.db"
     assert place(Path("o"), unset(uri=uri)).uri == uri
+
+
+def test_a_folder_too_deep_for_sqlite_is_refused(tmp_path: Path) -> None:
+    """SQLite opens paths of up to 504 bytes; the longest that is let pass works."""
+    tracking = MlflowTracking(uri=None, experiment=None, timeout_seconds=None)
+    longest = tmp_path
+    while (left := 470 - len(str(longest)) - 1) > 0:
+        longest = longest / ("x" * (left if left <= 200 else 100))
+    assert len(str(longest)) == 470
+    check_place(longest, tracking)
+    quiet_client(place(longest, tracking))
+    assert (longest / "mlflow.db").is_file()
+    with pytest.raises(OptionError, match="too long for MLflow's SQLite"):
+        check_place(longest.parent / f"{longest.name}x", tracking)
+    elsewhere = MlflowTracking(
+        uri=f"sqlite:///{tmp_path}/a.db", experiment=None, timeout_seconds=None
+    )
+    check_place(longest.parent / f"{longest.name}x", elsewhere)
