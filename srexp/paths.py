@@ -59,7 +59,7 @@ def checked(key: str, text: str | Path) -> Path:
 def giver(key: str, value: object, variable: tuple[str, str]) -> str:
     """What a key has its value from, for messages: the variable where that says the same."""
     name, _ = variable
-    return name if value == os.environ.get(name, key) else key
+    return name if value is not None and value == os.environ.get(name) else key
 
 
 def absolute(text: str | Path) -> Path:
