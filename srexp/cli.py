@@ -84,7 +84,7 @@ def main() -> None:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO):
             raise
         # What nobody reads (`| head`), a closed terminal, a full disk (`> FILE`).
-        importlib.import_module("srexp.commands.pipe").drop()
+        importlib.import_module("srexp.terminal.pipe").drop()
         if error.errno == errno.ENOSPC:
             print(f"srexp: the output cannot be written ({error.strerror})", file=sys.stderr)
         sys.exit(1)
@@ -105,7 +105,7 @@ def _main(arguments: list[str]) -> None:
         print(f"srexp {__version__}")
         return
     if arguments[0] in ("-sc", "--shell-completion", "--shell_completion"):
-        importlib.import_module("srexp.commands.completion").complete(arguments, COMMANDS)
+        importlib.import_module("srexp.terminal.completion").complete(arguments, COMMANDS)
         return
     command = arguments[0]
     if command not in COMMANDS:
@@ -121,7 +121,7 @@ def _main(arguments: list[str]) -> None:
 
 def _run(command: str, arguments: list[str]) -> None:
     if command in HYDRA:
-        from srexp.commands.explain import asks_for_help, explain
+        from srexp.terminal.explain import asks_for_help, explain
 
         if asks_for_help(arguments):
             explain(command, arguments)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from srexp import signals
-from srexp.commands.interruption import Interruption
+from srexp.terminal.interruption import Interruption
 
 _CHILD = """
 import os, signal

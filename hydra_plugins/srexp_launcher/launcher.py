@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from srexp.commands.launch import Launch
+    from srexp.launching.launch import Launch
 
 
 class SrexpLauncher(Launcher):
@@ -37,7 +37,7 @@ class SrexpLauncher(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Called by Hydra."""
-        from srexp.commands.launch import Launch
+        from srexp.launching.launch import Launch
 
         self.jobs = Launch(hydra_context, task_function, config, **self._options)
 

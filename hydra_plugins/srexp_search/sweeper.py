@@ -188,7 +188,7 @@ class SrexpSearch(Sweeper):
                 search.tell(trial, job.return_value)
 
     def _report(self, search: Search, folder: Path) -> None:
-        from srexp.commands.exit import CommandFailed
+        from srexp.terminal.exit import CommandFailed
         from srexp.tracking.record import write_json
         from srexp.words import beside_bicubic, count
 

@@ -1,1 +1,1 @@
-"""One module a command: compose, check, call, report. No arithmetic."""
+"""The commands: compose, check, call, report."""

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands import compare_mlflow, compare_pictures
-from srexp.commands.arguments import (
+from srexp.comparison.results import Results, RunResults, read_files, read_run
+from srexp.comparison.tasks import common_tasks, with_todays_names
+from srexp.pages.table import DOCUMENTS, Table, to_csv
+from srexp.paths import to_path
+from srexp.terminal.arguments import (
     RUN,
     add_names,
     add_output_dir,
@@ -18,12 +22,8 @@ from srexp.commands.arguments import (
     make_parser,
     path_type,
 )
-from srexp.commands.exit import fail
-from srexp.commands.names_given import names_given
-from srexp.comparison.results import Results, RunResults, read_files, read_run
-from srexp.comparison.tasks import common_tasks, with_todays_names
-from srexp.pages.table import DOCUMENTS, Table, to_csv
-from srexp.paths import to_path
+from srexp.terminal.exit import fail
+from srexp.terminal.names_given import names_given
 from srexp.tracking.record import RunError, RunFolder, find_runs, runs
 
 if TYPE_CHECKING:
@@ -186,9 +186,9 @@ def _shown(given: argparse.Namespace, tables: list[TaskTable]) -> list[Table]:
 
 
 def _write(given: argparse.Namespace, tables: list[TaskTable], remarks: list[str]) -> None:
-    from srexp.commands.console import make_console
     from srexp.comparison import output
     from srexp.comparison.standard import flat_table
+    from srexp.terminal.console import make_console
 
     console = make_console()
     if given.format == "table":

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands.exit import fail
-from srexp.commands.remedy import repair
+from srexp.terminal.exit import fail
 from srexp.tracking.record import RunError, RunFolder
+from srexp.tracking.remedy import repair
 
 if TYPE_CHECKING:
     from srexp.comparison.methods import Method

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands import about_run
-from srexp.commands.arguments import path_type
 from srexp.files import write_atomically
 from srexp.options import OptionError
 from srexp.pages.table import Table
+from srexp.running import about_run
+from srexp.terminal.arguments import path_type
 from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
@@ -184,9 +184,9 @@ def _about(method: Method) -> tuple[str, str, str]:
 
 
 def _figure(given: argparse.Namespace, table: TaskTable) -> np.ndarray:
-    from srexp.commands.quiet import quiet_import
     from srexp.comparison.pictures import figure, scenes
     from srexp.config.compose import compose
+    from srexp.quiet import quiet_import
     from srexp.training.checkpoint import CheckpointError
 
     runs = _runs(table)

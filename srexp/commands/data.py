@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from srexp.commands.arguments import add_folder, make_parser, path_type
-from srexp.commands.exit import fail
 from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
 from srexp.paths import DATA_DIR, PathError, to_path
+from srexp.terminal.arguments import add_folder, make_parser, path_type
+from srexp.terminal.exit import fail
 from srexp.words import count
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _seconds(text: str) -> float:
 
 
 def _print(text: str) -> None:
-    from srexp.commands.console import make_console
+    from srexp.terminal.console import make_console
 
     make_console().out(text, highlight=False)
 
@@ -154,7 +154,7 @@ def _list(given: argparse.Namespace) -> None:
         return
     from rich.table import Table
 
-    from srexp.commands.console import make_console
+    from srexp.terminal.console import make_console
 
     console = make_console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -269,7 +269,7 @@ class _Transfer:
             TransferSpeedColumn,
         )
 
-        from srexp.commands.console import make_console
+        from srexp.terminal.console import make_console
 
         self._stage = stage
         console = make_console()
@@ -318,7 +318,7 @@ def _usual_patch() -> int:
 @contextmanager
 def _counted(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
     """A bar that counts pictures, on a terminal."""
-    from srexp.commands.console import make_console
+    from srexp.terminal.console import make_console
 
     console = make_console()
     if not (shown and console.is_terminal):

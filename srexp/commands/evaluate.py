@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from srexp.commands import evaluate_mlflow
-from srexp.commands.exit import CommandFailed
-from srexp.commands.front import run_hydra
-from srexp.commands.quiet import quiet_import
 from srexp.comparison.results import SELF_ENSEMBLE
 from srexp.config.settings import (
     EvaluateSettings,
@@ -33,6 +30,9 @@ from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Enlarge, SelfEnsemble, Upscaler
 from srexp.options import OptionError
 from srexp.paths import absolute, checked
+from srexp.quiet import quiet_import
+from srexp.terminal.exit import CommandFailed
+from srexp.terminal.front import run_hydra
 from srexp.tracking.record import RunFolder, environment, find_run
 from srexp.training import checkpoint
 
@@ -79,8 +79,8 @@ def evaluate(config: DictConfig) -> None:
     Raises:
         OptionError, RunError, CheckpointError: Bad input; nothing was written.
     """
-    from srexp.commands.console import make_console
     from srexp.evaluation.document import to_json
+    from srexp.terminal.console import make_console
 
     values = plain(config)
     settings = evaluate_settings(values)

@@ -6,10 +6,10 @@ import time
 
 from rich.console import Console
 
-from srexp.commands.remedy import remedy
 from srexp.commands.report import write_report
 from srexp.tracking.options import place
 from srexp.tracking.record import RunError, RunFolder
+from srexp.tracking.remedy import remedy
 
 _TRAINED = "is being trained, which will show these scores too"
 # Another `srexp evaluate` of the same run is soon done; a training is not.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands.arguments import add_names, add_output_dir, add_over, make_parser, path_type
-from srexp.commands.exit import fail
 from srexp.comparison.index import Entry, indexed
 from srexp.files import write_atomically
 from srexp.pages.table import DOCUMENTS, to_csv
+from srexp.terminal.arguments import add_names, add_output_dir, add_over, make_parser, path_type
+from srexp.terminal.exit import fail
 from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def leaderboard(given: argparse.Namespace) -> None:
         raise RunError("--name: belongs to --table paper and to --plot; a row of this one is a run")
     entries = indexed(given.output_dir, scores=True)
     # NumPy: only once there is something to compute.
-    from srexp.commands.names_given import names_given
     from srexp.comparison.leaderboard import make_boards, pooled
+    from srexp.terminal.names_given import names_given
 
     boards = make_boards(
         entries,
@@ -131,8 +131,8 @@ def _remarks(given: argparse.Namespace, entries: list[Entry], boards: list[Board
 
 
 def _print(given: argparse.Namespace, boards: list[Board], remarks: list[str]) -> None:
-    from srexp.commands.console import make_console, print_table
     from srexp.comparison import ranking
+    from srexp.terminal.console import make_console, print_table
 
     console = make_console()
     few = given.format not in ("csv", "json")
@@ -163,12 +163,12 @@ def _print_paper(
     remarks: list[str],
 ) -> None:
     """Methods as rows, in the order of the first board that has them."""
-    from srexp.commands.console import make_console
     from srexp.comparison import output
     from srexp.comparison.methods import BICUBIC, group
     from srexp.comparison.results import read_run
     from srexp.comparison.standard import flat_table, standard_tables
     from srexp.comparison.tables import make_table
+    from srexp.terminal.console import make_console
 
     methods, repeated = group([read_run(run) for run in ranked], names)
     limit = _ROWS if given.limit is None else given.limit

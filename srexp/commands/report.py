@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from srexp.commands import about_run
-from srexp.commands.arguments import RUN, add_output_dir, make_parser
-from srexp.commands.exit import fail
+from srexp.running import about_run
+from srexp.terminal.arguments import RUN, add_output_dir, make_parser
+from srexp.terminal.exit import fail
 from srexp.tracking.record import RunError, RunFolder, find_runs
 
 _DESCRIPTION = """\

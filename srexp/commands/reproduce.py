@@ -15,9 +15,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from srexp.commands.exit import CommandFailed
-from srexp.commands.front import run_hydra
-from srexp.commands.quiet import quiet_import
 from srexp.config.catalogue import catalogue
 from srexp.config.compose import compose_beside
 from srexp.config.errors import readable
@@ -33,6 +30,9 @@ from srexp.evaluation.tables import from_csv, to_csv
 from srexp.files import write_atomically
 from srexp.options import OptionError
 from srexp.paths import checked
+from srexp.quiet import quiet_import
+from srexp.terminal.exit import CommandFailed
+from srexp.terminal.front import run_hydra
 from srexp.tracking.record import RunFolder, find_run, runs
 from srexp.words import count
 
@@ -78,7 +78,7 @@ def reproduce(config: DictConfig) -> None:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    from srexp.commands.console import make_console
+    from srexp.terminal.console import make_console
 
     values = plain(config)
     name = str(HydraConfig.get().runtime.choices["table"])
@@ -194,7 +194,7 @@ def _finished(output_dir: Path, wanted: dict[str, Any]) -> RunFolder | None:
 def _train(work: _Reproduction, row: PublishedRow, wanted: dict[str, Any]) -> None:
     """Train as `srexp train` would, going on with what was cut off."""
     from srexp.commands.train import train
-    from srexp.sweeps.job import Job, RunningElsewhere
+    from srexp.running.job import Job, RunningElsewhere
 
     work.console.print(f"training {row.method} x{row.scale}: srexp train {row.train}")
     try:

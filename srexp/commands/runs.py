@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from srexp.commands import pipe
-from srexp.commands.about_run import commands, difference, mlflow_link, text
-from srexp.commands.arguments import RUN, add_output_dir, make_parser
-from srexp.commands.exit import fail
 from srexp.comparison.index import folder_size, indexed, planned_steps
 from srexp.evaluation.document import strict_json
+from srexp.running.about_run import commands, difference, mlflow_link, text
+from srexp.terminal import pipe
+from srexp.terminal.arguments import RUN, add_output_dir, make_parser
+from srexp.terminal.exit import fail
 from srexp.tracking.record import RunError, RunFolder, Status, find_run, runs
 
 
@@ -105,8 +105,8 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from srexp.commands.console import make_console, print_table
     from srexp.pages.table import Table
+    from srexp.terminal.console import make_console, print_table
 
     cells = []
     for row in rows:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from srexp.commands.exit import CommandFailed, CommandInterrupted
-from srexp.commands.interruption import Interruption
-from srexp.commands.quiet import quiet_import
 from srexp.options import OptionError
-from srexp.sweeps.job import Job
+from srexp.quiet import quiet_import
+from srexp.running.job import Job
+from srexp.terminal.exit import CommandFailed, CommandInterrupted
+from srexp.terminal.interruption import Interruption
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint
 

@@ -15,21 +15,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from srexp.commands import sweep_mlflow
-from srexp.commands.arguments import add_output_dir, make_parser
-from srexp.commands.console import make_console
-from srexp.commands.exit import fail
-from srexp.commands.remedy import remedy
 from srexp.config.compose import conf_dir
 from srexp.config.settings import build_option
 from srexp.files import Lock
 from srexp.options import OptionError
+from srexp.sweeps import mlflow_run
 from srexp.sweeps.results import JobResult, from_json
+from srexp.terminal.arguments import add_output_dir, make_parser
+from srexp.terminal.console import make_console
+from srexp.terminal.exit import fail
 from srexp.tracking import sweep_view
 from srexp.tracking.mirror import Mirror
 from srexp.tracking.mlflow_store import Store, ask, one_line
 from srexp.tracking.options import MlflowTracking, TensorBoardTracking, place
 from srexp.tracking.record import RunError, RunFolder, find_run, runs, write_json
+from srexp.tracking.remedy import remedy
 from srexp.tracking.tensorboard_view import TensorBoardView
 from srexp.training.shown import shown_later
 
@@ -262,7 +262,7 @@ class Sync:
             if not shown.get("complete"):
                 shown = self._again(
                     sweep.store,
-                    lambda: sweep_mlflow.begin(sweep.folder, shown, sweep.jobs, sweep.began),
+                    lambda: mlflow_run.begin(sweep.folder, shown, sweep.jobs, sweep.began),
                 )
                 sweep.write(shown)
             self._parents[sweep.folder.name] = shown["run_id"]
@@ -278,7 +278,7 @@ class Sync:
         self._reach(sweep.store)
         done = self._again(
             sweep.store,
-            lambda: sweep_mlflow.finish(
+            lambda: mlflow_run.finish(
                 sweep.folder, sweep.shown, sweep.jobs, sweep.began, sweep.ended
             ),
         )

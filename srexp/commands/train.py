@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from srexp.commands import messages
-from srexp.commands.about_run import defaults
 from srexp.commands.evaluate import prepare_metrics
-from srexp.commands.exit import CommandFailed, CommandInterrupted
-from srexp.commands.front import run_hydra
-from srexp.commands.interruption import Interruption
-from srexp.commands.other_launchers import job_of_hydra
-from srexp.commands.quiet import quiet_import
-from srexp.commands.remedy import remedy
 from srexp.commands.report import write_report
 from srexp.commands.several_devices import join, plainly, work_along
 from srexp.config import names
@@ -24,10 +16,17 @@ from srexp.config.identity import config_digest, sources, with_additions
 from srexp.config.resume import check_folders, initial_run, resumed
 from srexp.config.settings import absolute_paths, experiment_of, plain
 from srexp.files import remove_parts
+from srexp.launching.other_launchers import job_of_hydra
 from srexp.options import OptionError, flatten
 from srexp.paths import checked
-from srexp.sweeps.job import Job
+from srexp.quiet import quiet_import
+from srexp.running.about_run import defaults
+from srexp.running.job import Job
 from srexp.sweeps.pool import NEARLY
+from srexp.terminal import messages
+from srexp.terminal.exit import CommandFailed, CommandInterrupted
+from srexp.terminal.front import run_hydra
+from srexp.terminal.interruption import Interruption
 from srexp.tracking.record import (
     RunFolder,
     claims,
@@ -37,6 +36,7 @@ from srexp.tracking.record import (
     runs_of_identity,
     write_json,
 )
+from srexp.tracking.remedy import remedy
 from srexp.training import checkpoint
 from srexp.training.materials import RESULTS_VERSION
 from srexp.words import count
@@ -100,7 +100,7 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
         OptionError, RunError, CheckpointError: Bad input; nothing was made.
         CommandFailed: Training failed or was stopped; the run says so.
     """
-    from srexp.commands.console import make_console
+    from srexp.terminal.console import make_console
 
     values = absolute_paths(plain(config))
     console = make_console()
@@ -329,7 +329,7 @@ def _stopped_at_once(run: RunFolder, interruption: Interruption) -> CommandInter
 
 def _prepare(console: Console, training: Training) -> Any:
     """Build the network, restore or begin, start showing it."""
-    from srexp.commands.display import TrainingDisplay
+    from srexp.terminal.display import TrainingDisplay
     from srexp.training import devices
     from srexp.training.session import Session
     from srexp.training.strategy import Strategy

@@ -13,9 +13,9 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
-from srexp.commands.arguments import add_output_dir, make_parser
-from srexp.commands.exit import fail
 from srexp.options import OptionError
+from srexp.terminal.arguments import add_output_dir, make_parser
+from srexp.terminal.exit import fail
 from srexp.tracking.mlflow_store import Store, before_import, follow_move, sqlite_path
 from srexp.tracking.options import MlflowTracking, check_uri, place
 from srexp.tracking.record import last_store, runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 # What cannot change the weights or the scores of a run (`trainer.strategy`: but for rounding).
-# `trainer.max_minutes` decides where a run ends, not what it is on the way: `sweeps.job.complete`.
+# `trainer.max_minutes` decides where a run ends, not what it is on the way: `running.job.complete`.
 WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
     "trainer.keep_checkpoints", "trainer.strategy",

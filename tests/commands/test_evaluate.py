@@ -16,12 +16,12 @@ import pytest
 from PIL import Image
 from tests_environment import command_environment
 
-from srexp.commands.console import make_console
 from srexp.commands.evaluate import mention_other_set, place_beside
 from srexp.config.compose import compose
 from srexp.config.settings import evaluate_settings
 from srexp.data.sets import ImageSet
 from srexp.evaluation.scoring import Task
+from srexp.terminal.console import make_console
 from srexp.tracking.mlflow_store import Store, quiet_client
 from srexp.tracking.record import RunFolder
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from srexp.commands.train import _name
 from srexp.config.compose import compose
-from srexp.sweeps.job import Job
+from srexp.running.job import Job
 
 
 def test_a_trained_run_has_one_name(trained: Any, command: Any) -> None:

@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 from tests_environment import command_environment
 
-from srexp.commands.launch import _checked, _Plan
 from srexp.config.compose import compose
+from srexp.launching.launch import _checked, _Plan
 from srexp.training import checkpoint
 
 QUICK = ("model.depth=2", "model.filters=4", "trainer.steps=20", "trainer.eval_every=10")

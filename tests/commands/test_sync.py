@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from tests_mlflow import Server, artifacts, fill, free_port, history, is_there_once, make_run
 
-from srexp.commands.remedy import remedy
 from srexp.commands.sync import main
 from srexp.sweeps.results import JobResult, to_json
 from srexp.tracking import sweep_view
 from srexp.tracking.mlflow_store import Store, quiet_client
 from srexp.tracking.record import RunFolder, write_json
+from srexp.tracking.remedy import remedy
 
 Command = Callable[..., Any]
 

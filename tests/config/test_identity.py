@@ -25,7 +25,7 @@ IDLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"tracking": {"name": "none"}}, {}),
     ({"resume": "latest"}, {}),
     ({"experiment": "mine"}, {}),
-    ({"trainer.max_minutes": 5.0}, {}),  # `sweeps.job.complete` looks at it
+    ({"trainer.max_minutes": 5.0}, {}),  # `running.job.complete` looks at it
     ({"trainer.dry_run": True}, {}),
     ({"trainer.sample_grids": 0}, {}),
     ({"trainer.strategy": "mirrored"}, {}),

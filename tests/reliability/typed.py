@@ -75,7 +75,9 @@ class Typed:
     ) -> None:
         folder.mkdir(exist_ok=True, parents=True)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["srexp.commands.preload", "srexp.cli", "reliability.typed"])
+        context.set_forkserver_preload(
+            ["srexp.launching.preload", "srexp.cli", "reliability.typed"]
+        )
         self.folder = folder
         self.began = time.monotonic()
         self.process: Any = context.Process(

@@ -17,7 +17,7 @@ from tests_environment import command_environment
 from srexp.sweeps.pool import NEARLY, Call, Ended, run_jobs
 from srexp.sweeps.slots import Slot, available_cores
 
-PRELOAD = ("srexp.commands.preload",)
+PRELOAD = ("srexp.launching.preload",)
 
 Tell = Callable[[str, Any], None]
 Asked = Callable[[], str | None]

@@ -11,7 +11,7 @@ import threading
 from types import FrameType
 
 from srexp import signals
-from srexp.commands import pipe
+from srexp.terminal import pipe
 
 
 class Interruption:

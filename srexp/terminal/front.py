@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from srexp.commands.exit import CommandFailed, CommandInterrupted, fail
 from srexp.config.catalogue import catalogue
 from srexp.config.compose import conf_dir, prepare_hydra, remove_unused_sweep
 from srexp.config.errors import broken_yaml, readable
@@ -25,6 +24,7 @@ from srexp.config.sweeps import given_config_dir
 from srexp.config.typed import as_typed
 from srexp.config.words import advice
 from srexp.options import OptionError
+from srexp.terminal.exit import CommandFailed, CommandInterrupted, fail
 from srexp.tracking.record import RunError
 from srexp.training.checkpoint import CheckpointError
 

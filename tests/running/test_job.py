@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from srexp.sweeps.job import Job, complete
+from srexp.running.job import Job, complete
 from srexp.tracking.record import RunFolder, runs_of_identity
 
 SWEEP = "this sweep"

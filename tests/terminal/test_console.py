@@ -12,8 +12,8 @@ from tests_environment import command_environment
 _COMMAND = """
 import time
 from rich.progress import Progress
-from srexp.commands.console import make_console
-from srexp.commands.exit import fail
+from srexp.terminal.console import make_console
+from srexp.terminal.exit import fail
 
 console = make_console()
 with Progress(console=console) as bar:

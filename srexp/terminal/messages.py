@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from srexp.commands.quiet import quiet_import
 from srexp.pages.times import duration
+from srexp.quiet import quiet_import
 from srexp.tracking.record import RunFolder, runs
 from srexp.words import count
 

@@ -130,7 +130,7 @@ class _ParserFound(Exception):
 
 def _of_parser(given: list[str], begun: str) -> Iterable[str]:
     """Flags, choices, runs and image sets of a command that has a parser of its own."""
-    from srexp.commands.arguments import Parser
+    from srexp.terminal.arguments import Parser
 
     def found(parser: argparse.ArgumentParser, *_: object) -> None:
         raise _ParserFound(parser)

@@ -11,13 +11,13 @@ import importlib
 import os
 from contextlib import suppress
 
-from srexp.commands.quiet import quiet_import
+from srexp.quiet import quiet_import
 from srexp.tracking.mlflow_store import before_import
 
 _MODULES = (
     "tensorflow", "keras", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "scipy.special",
-    "skimage.data", "sklearn.datasets", "hydra.core.utils", "srexp.commands.console",
-    "srexp.commands.display", "srexp.commands.train", "srexp.comparison.run_report",
+    "skimage.data", "sklearn.datasets", "hydra.core.utils", "srexp.terminal.console",
+    "srexp.terminal.display", "srexp.commands.train", "srexp.comparison.run_report",
     "jinja2", "matplotlib.backends.backend_svg", "srexp.evaluation.grids",
     "srexp.evaluation.tables", "srexp.tracking.mlflow_view", "srexp.training.session",
     "srexp.training.shown", "srexp.training.trained",

@@ -15,11 +15,11 @@ from tests_environment import ROOT, command_environment
 
 from srexp import __version__
 from srexp.cli import COMMANDS, main
-from srexp.commands.arguments import Parser
-from srexp.commands.completion import complete
-from srexp.commands.explain import explain
 from srexp.config import COMMANDS as HYDRA
 from srexp.config.catalogue import catalogue
+from srexp.terminal.arguments import Parser
+from srexp.terminal.completion import complete
+from srexp.terminal.explain import explain
 
 
 def _run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

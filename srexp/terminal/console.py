@@ -9,8 +9,8 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-from srexp.commands import pipe
 from srexp.pages.table import Table, to_rich, to_text
+from srexp.terminal import pipe
 
 
 class _Console(Console):

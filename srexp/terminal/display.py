@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from srexp.evaluation.scoring import Report
-from srexp.sweeps.job import Job
+from srexp.running.job import Job
 from srexp.training.loop import Window
 from srexp.words import beside_bicubic
 

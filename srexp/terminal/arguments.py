@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from srexp.commands.exit import fail
 from srexp.options import EMPTY
 from srexp.paths import OUTPUT_DIR, PathError, to_path
+from srexp.terminal.exit import fail
 
 RUN = "id, folder, start of an id, or latest"
 

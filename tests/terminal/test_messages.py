@@ -7,9 +7,9 @@ import re
 
 from rich.console import Console
 
-from srexp.commands.messages import describe_sweep
 from srexp.config.compose import compose
 from srexp.config.settings import experiment_of
+from srexp.terminal.messages import describe_sweep
 
 
 def test_a_sweep_is_described_by_a_line_a_job() -> None:

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 from tests_scored import make_report
 
-from srexp.commands.display import TrainingDisplay
+from srexp.terminal.display import TrainingDisplay
 
 
 def drawn(display: TrainingDisplay) -> str:

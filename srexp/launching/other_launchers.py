@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from srexp.sweeps.job import ALREADY, Job
+from srexp.running.job import ALREADY, Job
 
 
 def job_of_hydra() -> Job | None:

@@ -20,9 +20,9 @@ from typing import Any
 
 from yaml import YAMLError
 
-from srexp.commands.exit import fail
 from srexp.config.catalogue import Catalogue, Group, Key, Option, catalogue
 from srexp.config.words import elsewhere, meant
+from srexp.terminal.exit import fail
 
 _WIDTH = 80
 HELP = ("-h", "--help", "help")

@@ -13,21 +13,20 @@ from typing import Any
 
 from rich.console import Console
 
-from srexp.commands import sweep_mlflow
-from srexp.commands.remedy import remedy
-from srexp.commands.sweep_screen import SweepScreen
 from srexp.config.sweeps import given_config_dir
 from srexp.files import Lock, write_atomically
 from srexp.options import OptionError
-from srexp.sweeps import best, figures, report, summary
-from srexp.sweeps.job import ALREADY
+from srexp.running.job import ALREADY
+from srexp.sweeps import best, figures, mlflow_run, report, summary
 from srexp.sweeps.pool import Ended
 from srexp.sweeps.results import JobResult, from_json, to_json
+from srexp.terminal.sweep_screen import SweepScreen
 from srexp.tracking import sweep_view
 from srexp.tracking.mirror import Mirror
 from srexp.tracking.mlflow_store import one_line
 from srexp.tracking.options import MlflowTracking, place
 from srexp.tracking.record import RunError, RunFolder, remember_store, write_json
+from srexp.tracking.remedy import remedy
 from srexp.training.experiment import Experiment
 from srexp.words import beside_bicubic
 
@@ -91,7 +90,7 @@ class Sweep:
         self._mlflow = sweep_view.shown(store)
         jobs = list(self.results.values())
         try:
-            self._mlflow = sweep_mlflow.begin(self.folder, self._mlflow, jobs, self._created)
+            self._mlflow = mlflow_run.begin(self.folder, self._mlflow, jobs, self._created)
             remember_store(store.uri)
         except Exception as error:
             self._console.print(
@@ -190,7 +189,7 @@ class Sweep:
         self._show_the_dead()
         try:
             self._adopt()
-            self._mlflow = sweep_mlflow.finish(self.folder, self._mlflow, jobs, self._created)
+            self._mlflow = mlflow_run.finish(self.folder, self._mlflow, jobs, self._created)
             self.save()
         except Exception as error:  # MLflow must never hurt what was trained
             store = sweep_view.store_of(self._mlflow)

@@ -14,26 +14,26 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from srexp.commands.console import make_console
-from srexp.commands.exit import CommandFailed, CommandInterrupted
-from srexp.commands.interruption import Interruption
-from srexp.commands.messages import describe_sweep
-from srexp.commands.sweep import Sweep
 from srexp.config.compose import prepare_hydra
 from srexp.config.resume import initial_run
 from srexp.config.settings import experiment_of, plain
 from srexp.config.sweeps import choices_of, names_of
+from srexp.launching.sweep import Sweep
 from srexp.options import OptionError
 from srexp.paths import to_path
-from srexp.sweeps.job import Job
+from srexp.running.job import Job
 from srexp.sweeps.pool import Call, run_jobs, warm_up
 from srexp.sweeps.results import JobResult
 from srexp.sweeps.slots import slots
+from srexp.terminal.console import make_console
+from srexp.terminal.exit import CommandFailed, CommandInterrupted
+from srexp.terminal.interruption import Interruption
+from srexp.terminal.messages import describe_sweep
 from srexp.training.experiment import Experiment
 from srexp.words import count
 
 # What a job's process finds imported.
-_PRELOAD = ("srexp.commands.preload",)
+_PRELOAD = ("srexp.launching.preload",)
 
 
 class Launch:

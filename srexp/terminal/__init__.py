@@ -1,0 +1,1 @@
+"""What is typed and shown in a terminal: arguments, help, messages, signals, exit codes."""
