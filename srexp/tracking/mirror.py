@@ -113,6 +113,9 @@ class Mirror:
         self._run_id = run_id
         self._ask_what_is_there(found)
         known = {**asdict(self.store), "experiment_id": experiment, "run_id": run_id}
+        before = shown.get("run_id")
+        if before and before != run_id:  # somebody may have noted it
+            known["earlier_run_ids"] = [*shown.get("earlier_run_ids", []), before]
         if not known.items() <= shown.items():
             self.run.update(mlflow={**shown, **known})
         self._send_params(found.data.params if found else {})

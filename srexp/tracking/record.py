@@ -150,6 +150,12 @@ class RunFolder:
         return shlex.quote((f"{key}=" if key else "") + (self.id if usual else str(folder)))
 
     @property
+    def mlflow_ids(self) -> list[str]:
+        """What MLflow calls it, and has called it where its run was deleted and made again."""
+        shown = self.info.get("mlflow") or {}
+        return [str(i) for i in (shown.get("run_id"), *shown.get("earlier_run_ids", [])) if i]
+
+    @property
     def config(self) -> dict[str, Any]:
         """The resolved configuration, as it was when the run began.
 
@@ -405,10 +411,7 @@ def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = 
     if wanted == "latest":
         return known[-1]
     fitting = [
-        run
-        for run in known
-        if run.id.startswith(wanted)
-        or str(run.info.get("mlflow", {}).get("run_id", "")).startswith(wanted)
+        run for run in known if any(name.startswith(wanted) for name in (run.id, *run.mlflow_ids))
     ]
     exact = [run for run in fitting if run.id == wanted]
     if len(exact or fitting) == 1:

@@ -26,7 +26,7 @@ from tests_mlflow import (
 
 from srexp.tracking.mirror import Mirror
 from srexp.tracking.mlflow_store import Store, create_run, experiment_id, quiet_client
-from srexp.tracking.record import RunFolder
+from srexp.tracking.record import RunFolder, find_run
 
 
 def test_everything_arrives_once(store: Store, client: Any, tmp_path: Path) -> None:
@@ -378,6 +378,8 @@ def test_a_run_that_somebody_deletes_meanwhile_is_no_refusal(
     mirror.send()
     mirror.finish()
     assert run.info["mlflow"]["run_id"] != deleted
+    for name in (deleted, run.info["mlflow"]["run_id"]):  # whoever noted the old one finds it too
+        assert find_run(name[:8], run.folder.parent).id == run.id
     is_there_once(client, run)
 
 
