@@ -13,7 +13,7 @@ from srexp.commands.report import write_report
 from srexp.commands.several_devices import join, plainly, work_along
 from srexp.config import names
 from srexp.config.identity import config_digest, sources, with_additions
-from srexp.config.resume import check_folders, initial_run, resumed
+from srexp.config.resume import AlreadyFinished, check_folders, initial_run, resumed
 from srexp.config.settings import absolute_paths, experiment_of, plain
 from srexp.files import remove_parts
 from srexp.launching.other_launchers import job_of_hydra
@@ -106,7 +106,11 @@ def train(config: DictConfig, job: Job | None = None) -> float | None:
     console = make_console()
     run: RunFolder | None = None
     if values["resume"] is not None:
-        run, values = _open_resumed(config, values)
+        try:
+            run, values = _open_resumed(config, values)
+        except AlreadyFinished as done:
+            console.print(str(done), highlight=False, soft_wrap=True)
+            return None
     source: RunFolder | None = None
     if run is None or not checkpoint.exist(run.checkpoints):
         source, values = initial_run(values)

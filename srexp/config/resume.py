@@ -40,8 +40,9 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
         The run's stored configuration, with the allowed changes.
 
     Raises:
-        OptionError: An override would change the past, its images are gone, it is done or running,
-            or it cannot go on as it began.
+        AlreadyFinished: Nothing is left to do.
+        OptionError: An override would change the past, its images are gone, it is running, or it
+            cannot go on as it began.
     """
     stored = with_additions(run.config)
     _check_keys(run, stored, overrides)
@@ -55,7 +56,7 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
             f"{count(done, 'step')} already; it can only grow"
         )
     if run.info["status"] == "FINISHED" and values["trainer"]["steps"] == done:
-        raise OptionError(
+        raise AlreadyFinished(
             f"resume={run.id}: it is finished, all of its {count(done, 'step')}; "
             "trainer.steps=N with more steps trains on"
         )
@@ -63,6 +64,10 @@ def resumed(run: RunFolder, composed: dict[str, Any], overrides: list[str]) -> d
         raise OptionError(f"resume={run.id}: it is running now (process {run.info['pid']})")
     _check_code(run, values)
     return values
+
+
+class AlreadyFinished(OptionError):
+    """What is asked is done: no fault, so that the same line may be typed, or queued, again."""
 
 
 def _key(override: str) -> str:

@@ -57,6 +57,13 @@ def test_run_folder_holds_everything_that_the_readme_names(trained) -> None:
     assert environment["packages"]["numpy"] == np.__version__
 
 
+def test_a_finished_run_that_is_to_go_on_is_no_fault(trained, command) -> None:
+    """The same line may be typed, or queued, again."""
+    done = command(trained.folder, "train", f"resume={trained.run.name}")
+    assert (done.code, done.stderr) == (0, "")
+    assert "it is finished, all of its 60 steps; trainer.steps=N with more" in done.stdout
+
+
 def test_nothing_lies_beside_the_output_folder(trained) -> None:
     assert sorted(path.name for path in trained.folder.iterdir()) == ["outputs", "state"]
 
