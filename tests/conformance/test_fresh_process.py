@@ -31,7 +31,9 @@ outputs, errors = {}, {}
 
 def attempt(kind, name, find):
     try:
-        outputs[f"{kind}/{name}"] = np.asarray(find()(inputs[name], training=False))
+        given = [inputs[key] for key in sorted(inputs) if key.startswith(f"{name}/")]
+        given = given if len(given) > 1 else given[0]
+        outputs[f"{kind}/{name}"] = np.asarray(find()(given, training=False))
     except Exception as error:
         errors[f"{kind}/{name}"] = f"{type(error).__name__}: {error}"
 
@@ -99,8 +101,13 @@ def revived(
             variable.assign(variable + spread * random.standard_normal(variable.shape))
         adam = Adam(**optimizer).build(Constant(), ema=None)
         learner = supervised(network, adam, MSE().build(channels=3, scale=2))
-        inputs[name] = random.random((1, 7, 9, 3), np.float32)
-        expected[name] = np.asarray(network(inputs[name], training=False))
+        given = [
+            random.random((1, 7 * factor, 9 * factor, 3), np.float32)
+            for factor in model.input_factors(2)
+        ]
+        inputs |= {f"{name}/{index}": image for index, image in enumerate(given)}
+        network_input = given if len(given) > 1 else given[0]
+        expected[name] = np.asarray(network(network_input, training=False))
         described[name] = {
             "model": plain(model), "act": plain(act), "optimizer": optimizer, "step": number,
         }  # fmt: skip
