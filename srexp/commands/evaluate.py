@@ -25,7 +25,7 @@ from srexp.config.settings import (
 )
 from srexp.data.sources import OwnBenchmark
 from srexp.files import file_name, write_atomically
-from srexp.metrics.base import Metric
+from srexp.metrics.base import prepare_all
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import Enlarge, SelfEnsemble, Upscaler
 from srexp.options import OptionError
@@ -112,7 +112,7 @@ def evaluate(config: DictConfig) -> None:
         method.upscaler = SelfEnsemble(method.upscaler)
         method.name += "+"
         method.weights = ", ".join(filter(None, [method.weights, SELF_ENSEMBLE]))
-    prepare_metrics(settings.metric)
+    prepare_all(settings.metric)
     now = time.time()
     # The random end keeps those of the same second apart.
     stamp = f"{time.strftime('%Y-%m-%d_%H-%M-%S', time.localtime(now))}_{secrets.token_hex(2)}"
@@ -337,21 +337,6 @@ def _check_given(settings: EvaluateSettings) -> None:
         raise OptionError(f"weights={settings.weights}: of which run? (run=RUN)")
     if not settings.timing and "timing_repeats" in given:
         raise OptionError("timing_repeats: has an effect with timing=true alone")
-
-
-def prepare_metrics(metrics: dict[str, Metric]) -> None:
-    """Raises OptionError: A metric lacks what it needs."""
-    # Otherwise LPIPS without a run takes all memory of a GPU that others may be using.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    for name, metric in metrics.items():
-        fault: OptionError | None = None
-        with quiet_import():
-            try:
-                metric.prepare()
-            except OptionError as error:
-                fault = error
-        if fault is not None:
-            raise OptionError(f"metric.{name}.{fault}", f"metric.{name}.{fault.key}") from fault
 
 
 def _take_over(settings: EvaluateSettings, run: RunFolder) -> None:

@@ -6,7 +6,7 @@ import time
 
 from rich.console import Console
 
-from srexp.commands.report import write_report
+from srexp.running.report import write_report
 from srexp.tracking.options import place
 from srexp.tracking.record import RunError, RunFolder
 from srexp.tracking.remedy import remedy

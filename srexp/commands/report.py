@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from srexp.running import about_run
+from srexp.running.report import write_report
 from srexp.terminal.arguments import RUN, add_output_dir, make_parser
 from srexp.terminal.exit import fail
-from srexp.tracking.record import RunError, RunFolder, find_runs
+from srexp.tracking.record import RunError, find_runs
 
 _DESCRIPTION = """\
 Write report.html into the folder of a run: scores, pictures, curves, configuration. A training does
@@ -35,30 +34,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("wanted", metavar="RUN", nargs="+", help=RUN)
     add_output_dir(parser)
     return parser
-
-
-def write_report(run: RunFolder) -> Path:
-    """Write a run's page.
-
-    Args:
-        run: Of any status.
-
-    Returns:
-        The file.
-
-    Raises:
-        OSError: It cannot be written; what was there before still is.
-    """
-    from srexp.comparison import run_report
-
-    try:
-        config = run.config
-    except RunError:
-        differs = None  # of a newer srexp, or damaged: the rest can be shown
-    else:
-        differs = {
-            key: (about_run.text(value), about_run.text(default))
-            for key, (value, default) in about_run.difference(config).items()
-        }
-    about = run_report.About(differs, about_run.commands(run), about_run.mlflow_link(run))
-    return run_report.write(run, about)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from srexp.config.catalogue import catalogue
@@ -193,12 +193,12 @@ def _finished(output_dir: Path, wanted: dict[str, Any]) -> RunFolder | None:
 
 def _train(work: _Reproduction, row: PublishedRow, wanted: dict[str, Any]) -> None:
     """Train as `srexp train` would, going on with what was cut off."""
-    from srexp.commands.train import train
+    from srexp.commands.train import train_values
     from srexp.running.job import Job, RunningElsewhere
 
     work.console.print(f"training {row.method} x{row.scale}: srexp train {row.train}")
     try:
-        train(OmegaConf.create(wanted), Job(f"{row.method} x{row.scale}", sweep=""))
+        train_values(wanted, Job(f"{row.method} x{row.scale}", sweep=""))
     except RunningElsewhere as error:
         raise CommandFailed(f"{row.method} x{row.scale} {error}", 1) from None
 

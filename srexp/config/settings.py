@@ -115,6 +115,11 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise OptionError(str(error).splitlines()[0]) from None
 
 
+def as_yaml(config: dict[str, Any]) -> str:
+    """A configuration as the YAML that people read."""
+    return OmegaConf.to_yaml(OmegaConf.create(config))
+
+
 def build_option(group: str, node: Any, key: str) -> Any:
     """One option from its plain node.
 

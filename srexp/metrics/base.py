@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from srexp.options import Options
+from srexp.options import OptionError, Options
+from srexp.quiet import quiet_import
 
 
 @dataclass(kw_only=True)
@@ -53,3 +55,18 @@ class Metric(Options, group="metric"):
         C is 1 under protocols that compare luma. Neither may be changed; several threads may call.
         """
         raise NotImplementedError
+
+
+def prepare_all(metrics: dict[str, Metric]) -> None:
+    """Raises OptionError: A metric lacks what it needs."""
+    # Otherwise LPIPS without a run takes all memory of a GPU that others may be using.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    for name, metric in metrics.items():
+        fault: OptionError | None = None
+        with quiet_import():
+            try:
+                metric.prepare()
+            except OptionError as error:
+                fault = error
+        if fault is not None:
+            raise OptionError(f"metric.{name}.{fault}", f"metric.{name}.{fault.key}") from fault

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from srexp.training.materials import Materials
 
 
+# News of a job that from now on leaves memory and time for the next one to prepare itself.
+NEARLY = "nearly"
 # What is noted of a job whose result was there.
 ALREADY = "was finished already"
 

@@ -30,10 +30,9 @@ from typing import Any, Protocol
 import cloudpickle
 
 from srexp import signals
+from srexp.running.job import NEARLY
 from srexp.sweeps.slots import Slot
 
-# News of a job that from now on leaves memory and time for the next one to prepare itself.
-NEARLY = "nearly"
 # Seconds that a job has to end after it was told to stop at once, or has said how it ended.
 _GRACE_SECONDS = 10.0
 _TURN = "your turn"

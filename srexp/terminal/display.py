@@ -1,8 +1,10 @@
-"""The screen of a training: a progress bar in a terminal, plain lines elsewhere."""
+"""The screen of a run: a progress bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -15,35 +17,52 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from srexp.evaluation.scoring import Report
-from srexp.running.job import Job
-from srexp.training.loop import Window
 from srexp.words import beside_bicubic
+
+if TYPE_CHECKING:
+    from srexp.evaluation.cost import Cost
+    from srexp.evaluation.scoring import Report
+    from srexp.training.experiment import Experiment
+    from srexp.training.loop import Window
+    from srexp.training.materials import Materials
 
 # Seconds between two plain lines where there is no terminal.
 _QUIET = 10.0
-# Seconds between two words to a sweep's screen.
-_TELL = 0.2
 
 
 class TrainingDisplay:
-    """Loss, validation PSNR, images per second, time left. Use as a context."""
+    """Loss, validation PSNR, images per second, time left: a `running.display.RunDisplay`."""
 
-    def __init__(self, console: Console, last: int, job: Job | None) -> None:
-        """Args:
-        console: Where to draw.
-        last: Steps in all.
-        job: Of a sweep that is to be told too, or None.
-        """
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.first, self.last = 0, last
-        self._job = job
+        self.first = self.last = 0
         self._bar: Progress | None = None
         self._task: TaskID = TaskID(0)
-        self._began = self._spoke = self._told = time.monotonic()
+        self._began = self._spoke = time.monotonic()
         self._psnr = ""
         self._stepped = False
-        if console.is_terminal:
+
+    def say(self, text: str, *, whole: bool = False) -> None:
+        """Print a line."""
+        self.console.print(text, soft_wrap=whole or None)
+
+    def note(self, text: str, *, whole: bool = False) -> None:
+        """Print what a person should know."""
+        self.say(f"note: {text}", whole=whole)
+
+    def describe(
+        self, experiment: Experiment, materials: Materials, values: dict[str, Any]
+    ) -> None:
+        """Print what would be trained."""
+        from srexp.terminal.messages import describe
+
+        describe(self.console, experiment, materials, values)
+
+    def begin(self, first: int, last: int) -> None:
+        """How many steps are done already, and how many there are in all."""
+        self.first, self.last = first, last
+        self._began = self._spoke = time.monotonic()
+        if self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("step"),
                 MofNCompleteColumn(),
@@ -52,17 +71,9 @@ class TrainingDisplay:
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
-                console=console,
+                console=self.console,
             )
-            self._task = self._bar.add_task("", total=last, figures="compiling")
-
-    def begin(self, run: str, first: int) -> None:
-        """Which run, and the steps that it has done already."""
-        self.first = first
-        if self._bar is not None:
-            self._bar.update(self._task, completed=first)
-        self._tell("run", run)
-        self._tell("step", (first, self.last))
+            self._task = self._bar.add_task("", completed=first, total=last, figures="compiling")
 
     def __enter__(self) -> TrainingDisplay:
         if self._bar is not None:
@@ -80,10 +91,6 @@ class TrainingDisplay:
                 self._bar.update(self._task, figures="")
             self._bar.update(self._task, completed=step)
         self._stepped = True  # so it is compiled
-        now = time.monotonic()
-        if now - self._told >= _TELL or step == self.last:
-            self._told = now
-            self._tell("step", (step, self.last))
 
     def window(self, window: Window) -> None:
         """A few steps done."""
@@ -95,20 +102,23 @@ class TrainingDisplay:
             self._spoke = now
             done = window.step - self.first
             left = (now - self._began) / done * (self.last - window.step)
-            self.console.print(f"step {window.step}/{self.last}  {figures}  left {left:.0f} s")
+            self.say(f"step {window.step}/{self.last}  {figures}  left {left:.0f} s")
 
     def evaluated(self, step: int, reports: list[Report]) -> None:
         """The validation images were scored."""
         report = reports[0]
         psnr = report.mean(lambda row: row.score.psnr)
         self._psnr = f"  val {psnr:.2f} dB"
-        self._tell("evaluated", (step, psnr))
-        self.console.print(
+        self.say(
             f"step {step}/{self.last}  {report.task.key}: {psnr:.2f} dB, "
-            f"{beside_bicubic(report.gain.mean)}",
-            highlight=False,
+            f"{beside_bicubic(report.gain.mean)}"
         )
 
-    def _tell(self, kind: str, value: object) -> None:
-        if self._job is not None:
-            self._job.tell(kind, value)
+    def scored(self, reports: Sequence[Report], cost: Cost) -> None:
+        """Print the tables."""
+        from srexp.evaluation.tables import caption, table
+
+        for report in reports:
+            self.console.print()
+            self.console.print(table(report))
+            self.console.print(caption(report, cost))

@@ -1,51 +1,22 @@
-"""What `srexp train` says besides its progress."""
+"""What a dry run says: of one training, and of a sweep."""
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
+from srexp.config.settings import as_yaml
 from srexp.pages.times import duration
 from srexp.quiet import quiet_import
-from srexp.tracking.record import RunFolder, runs
+from srexp.running import remarks
 from srexp.words import count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from srexp.evaluation.scoring import Report, Task
+    from srexp.evaluation.scoring import Task
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
-
-_TENSORBOARD = ("python", "-m", "tensorboard.main", "--logdir")
-
-
-def mention_twin(console: Console, experiment: Experiment, identity: str) -> None:
-    """Say that the same run was begun before and not finished."""
-    for other in reversed(runs(experiment.paths.output_dir)):
-        if other.info.get("identity") == identity and other.info["status"] != "FINISHED":
-            state = "is running now" if other.alive else "was not finished"
-            console.print(
-                f"note: run {other.id} with the same configuration {state}"
-                + ("" if other.alive else f"; to go on with it: resume={other.id}")
-            )
-            return
-
-
-def mention_short_schedule(console: Console, experiment: Experiment) -> None:
-    """Say that a schedule ends before the training does."""
-    from srexp.training.schedules import Cosine
-
-    schedule, steps = experiment.schedule, experiment.trainer.steps
-    if isinstance(schedule, Cosine) and schedule.steps < steps:
-        rate = experiment.optimizer.learning_rate * schedule.final_fraction
-        console.print(
-            f"note: the cosine ends at step {schedule.steps}; the steps after it, up to {steps}, "
-            f"train at its final learning rate of {rate:.1e}"
-        )
 
 
 def describe(
@@ -75,7 +46,7 @@ def describe(
     )
     say(
         f"{count(trainer.steps, 'step')} of {count(trainer.batch_size, 'patch', 'patches')}: "
-        f"{passes(experiment, materials):.3g} passes over the training images"
+        f"{remarks.passes(experiment, materials):.3g} passes over the training images"
     )
     for task in materials.validation:
         say(f"validation: {task.label}")
@@ -83,7 +54,8 @@ def describe(
         say(f"benchmark: {task.label}")
     for remark in materials.remarks:
         say(f"note: {remark}")
-    mention_short_schedule(console, experiment)
+    if (short := remarks.short_schedule(experiment)) is not None:
+        console.print(f"note: {short}")
     scored = forward_seconds(experiment, found.step_seconds, _scored_pixels(experiment, materials))
     training = found.step_seconds * trainer.steps
     say(
@@ -91,7 +63,7 @@ def describe(
         f"median of up to {STEPS} here on one device), {duration(scored)} of the network on the "
         "images that are scored; reading, scores and pictures come on top"
     )
-    say(f"\n{OmegaConf.to_yaml(OmegaConf.create(values))}")
+    say(f"\n{as_yaml(values)}")
     say("dry run: nothing was trained, nothing was written")
 
 
@@ -141,14 +113,6 @@ def describe_sweep(
     console.print("dry run: nothing was trained, nothing was written", highlight=False)
 
 
-def passes(experiment: Experiment, materials: Materials) -> float:
-    """How often the steps see each pixel of the training images, on average: epochs."""
-    trainer = experiment.trainer
-    shapes = materials.train.images.shapes.values()
-    pixels = sum(height * width for height, width, *_ in shapes)
-    return trainer.steps * trainer.batch_size * trainer.hr_patch_size**2 / pixels
-
-
 def _scored_pixels(experiment: Experiment, materials: Materials) -> int:
     """Of all images at all evaluations of a run."""
     evaluations = -(-experiment.trainer.steps // experiment.trainer.eval_every)
@@ -158,33 +122,3 @@ def _scored_pixels(experiment: Experiment, materials: Materials) -> int:
         return sum(height * width for height, width, *_ in shapes)
 
     return (evaluations + 1) * pixels(materials.validation) + pixels(materials.benchmarks)
-
-
-def say_speed(console: Console, outcome: Any) -> None:
-    """How long training took, and how much of it was waiting for data."""
-    seconds = outcome.train_seconds
-    if seconds:
-        console.print(
-            f"trained for {seconds:.0f} s, {100 * outcome.data_wait_seconds / seconds:.1f} % of it "
-            "waiting for data"
-        )
-
-
-def say_reports(console: Console, run: RunFolder, session: Any, reports: list[Report]) -> None:
-    """The tables, and where everything is."""
-    from srexp.evaluation.tables import caption, table
-    from srexp.tracking.tensorboard_view import TensorBoardView
-
-    for report in reports:
-        console.print()
-        console.print(table(report))
-        console.print(caption(report, session.cost))
-    console.print(f"\npictures: {run.folder / 'grids'}")
-    console.print(f"per image: {run.folder / 'evaluations'}")
-    if isinstance(session.view, TensorBoardView):
-        folder = session.view.folder
-        logdir = folder.parent if folder.name == run.id else folder
-        console.print(f"TensorBoard: {shlex.join([*_TENSORBOARD, str(logdir)])}", soft_wrap=True)
-    elif session.view is not None:
-        uri = shlex.quote(session.view.mirror.store.uri)
-        console.print(f"MLflow: python -m srexp ui --uri {uri}", soft_wrap=True)

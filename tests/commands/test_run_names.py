@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from srexp.commands.train import _name
 from srexp.config.compose import compose
+from srexp.running.claim import name_of
 from srexp.running.job import Job
 
 
@@ -38,8 +38,8 @@ def test_a_trained_run_has_one_name(trained: Any, command: Any) -> None:
 def test_without_a_command_line_a_run_is_called_by_what_differs(
     overrides: list[str], name: str
 ) -> None:
-    assert _name(compose(overrides=overrides), None) == name
+    assert name_of(compose(overrides=overrides), None, None) == name
 
 
 def test_a_job_of_a_sweep_is_called_by_what_was_swept() -> None:
-    assert _name(compose(), Job("depth=3 seed=1", "a sweep")) == "depth=3 seed=1"
+    assert name_of(compose(), None, Job("depth=3 seed=1", "a sweep")) == "depth=3 seed=1"

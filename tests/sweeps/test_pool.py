@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from tests_environment import command_environment
 
-from srexp.sweeps.pool import NEARLY, Call, Ended, run_jobs
+from srexp.running.job import NEARLY
+from srexp.sweeps.pool import Call, Ended, run_jobs
 from srexp.sweeps.slots import Slot, available_cores
 
 PRELOAD = ("srexp.launching.preload",)

@@ -16,8 +16,8 @@ def drawn(display: TrainingDisplay) -> str:
 
 
 def test_it_compiles_until_the_first_step() -> None:
-    display = TrainingDisplay(Console(file=io.StringIO(), force_terminal=True), 100, None)
-    display.begin("a run", 40)
+    display = TrainingDisplay(Console(file=io.StringIO(), force_terminal=True))
+    display.begin(40, 100)
     assert drawn(display) == "compiling"
     display.stepped(41)
     assert drawn(display) == ""
@@ -25,6 +25,6 @@ def test_it_compiles_until_the_first_step() -> None:
 
 def test_worse_than_bicubic_is_below_it() -> None:
     screen = io.StringIO()
-    display = TrainingDisplay(Console(file=screen, width=120), 100, None)
+    display = TrainingDisplay(Console(file=screen, width=120))
     display.evaluated(50, [make_report([-9.74])])
     assert "dB, 9.74 dB below bicubic" in screen.getvalue()

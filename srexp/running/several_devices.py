@@ -1,27 +1,28 @@
-"""A training in several processes or on several devices, as the command sees it."""
+"""A training in several processes or on several devices."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from srexp.options import OptionError
 from srexp.quiet import quiet_import
+from srexp.running.display import Stop
+from srexp.running.ends import RunFailed, RunInterrupted
 from srexp.running.job import Job
-from srexp.terminal.exit import CommandFailed, CommandInterrupted
-from srexp.terminal.interruption import Interruption
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from srexp.training.experiment import Experiment
     from srexp.training.materials import Materials
     from srexp.training.strategy import Strategy
 
 
-def join(console: Console, experiment: Experiment, job: Job | None, digest: str) -> Strategy | None:
+def join(
+    say: Callable[[str], None], experiment: Experiment, job: Job | None, digest: str
+) -> Strategy | None:
     """Find the devices of a step, with `multi_worker` all other processes; None for one device.
 
     Before the run folder is made, so that a cluster that cannot work leaves nothing behind.
@@ -43,11 +44,11 @@ def join(console: Console, experiment: Experiment, job: Job | None, digest: str)
         threads=trainer.threads, seed=experiment.seed, mixed_precision=trainer.mixed_precision
     )
     try:
-        strategy = strategies.make(trainer, console.print)
+        strategy = strategies.make(trainer, say)
         strategy.check_same(digest, "configuration, or other images,")
     except tensorflow.errors.OpError as error:
         line = plainly(error, experiment) or f"the processes did not meet: {error.message}"
-        raise CommandFailed(line, 1) from None
+        raise RunFailed(line) from None
     return strategy
 
 
@@ -56,32 +57,32 @@ def work_along(
     materials: Materials,
     strategy: Strategy,
     run: RunFolder | None,
-    interruption: Interruption,
+    stop: Stop,
 ) -> None:
     """Train along with the chief, who writes and reports."""
     from srexp.training.loop import Diverged
     from srexp.training.worker import work
 
     try:
-        interruption.graceful = True
+        stop.graceful = True
         outcome = work(
             experiment,
             materials,
             strategy,
-            lambda: "stopped" if interruption.asked else None,
+            lambda: "stopped" if stop.asked else None,
             checkpoints=run.checkpoints if run else None,
         )
     except (Diverged, checkpoint.CheckpointError) as error:
-        raise CommandFailed(str(error), 1) from None
+        raise RunFailed(str(error)) from None
     except Exception as error:
         line = plainly(error, experiment)
         if line is None:
             raise
-        raise CommandFailed(line, 1) from None
+        raise RunFailed(line) from None
     finally:
-        interruption.graceful = False
-    if interruption.asked:
-        raise CommandInterrupted(f"stopped at step {outcome.progress.step}", interruption.exit_code)
+        stop.graceful = False
+    if stop.asked:
+        raise RunInterrupted(f"stopped at step {outcome.progress.step}", stop.exit_code)
 
 
 def plainly(error: Exception, experiment: Experiment, run: str = "RUN") -> str | None:
