@@ -56,6 +56,12 @@ def parse_override(text: str) -> Override:
     )
 
 
+def named(overrides: Iterable[str]) -> set[str]:
+    """The groups, and the keys outside groups, that overrides set."""
+    typed = (override.lstrip("+~") for override in overrides)
+    return {override.split("=", 1)[0].split(".")[0].split("@")[0] for override in typed}
+
+
 def preset(path: Path) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     """What the file of a preset chooses, group -> option, and the keys that it sets.
 

@@ -10,19 +10,31 @@ if TYPE_CHECKING:
 
     from srexp.evaluation.cost import Cost
     from srexp.evaluation.scoring import Report
+    from srexp.evaluation.timing import Timing
     from srexp.training.experiment import Experiment
     from srexp.training.loop import Window
     from srexp.training.materials import Materials
 
 
-class RunDisplay(Protocol):
-    """What a person sees of a run. A context while it trains."""
+class Said(Protocol):
+    """What a person is told."""
 
     def say(self, text: str, *, whole: bool = False) -> None:
         """A line on how it goes; `whole`: not to be folded, since it names a path or a command."""
 
     def note(self, text: str, *, whole: bool = False) -> None:
         """What a person should know."""
+
+
+class EvaluationDisplay(Said, Protocol):
+    """What a person sees of an evaluation."""
+
+    def found(self, report: Report, cost: Cost | None, timing: Timing | None) -> None:
+        """The scores of one task."""
+
+
+class RunDisplay(Said, Protocol):
+    """What a person sees of a run. A context while it trains."""
 
     def describe(
         self, experiment: Experiment, materials: Materials, values: dict[str, Any]

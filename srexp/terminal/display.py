@@ -22,6 +22,7 @@ from srexp.words import beside_bicubic
 if TYPE_CHECKING:
     from srexp.evaluation.cost import Cost
     from srexp.evaluation.scoring import Report
+    from srexp.evaluation.timing import Timing
     from srexp.training.experiment import Experiment
     from srexp.training.loop import Window
     from srexp.training.materials import Materials
@@ -30,17 +31,11 @@ if TYPE_CHECKING:
 _QUIET = 10.0
 
 
-class TrainingDisplay:
-    """Loss, validation PSNR, images per second, time left: a `running.display.RunDisplay`."""
+class Lines:
+    """Lines of text: a `running.display.Said`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.first = self.last = 0
-        self._bar: Progress | None = None
-        self._task: TaskID = TaskID(0)
-        self._began = self._spoke = time.monotonic()
-        self._psnr = ""
-        self._stepped = False
 
     def say(self, text: str, *, whole: bool = False) -> None:
         """Print a line."""
@@ -49,6 +44,43 @@ class TrainingDisplay:
     def note(self, text: str, *, whole: bool = False) -> None:
         """Print what a person should know."""
         self.say(f"note: {text}", whole=whole)
+
+
+class EvaluationLines(Lines):
+    """The tables of an evaluation: a `running.display.EvaluationDisplay`."""
+
+    def found(self, report: Report, cost: Cost | None, timing: Timing | None) -> None:
+        """Print a table."""
+        print_report(self.console, report, cost)
+        if timing is not None:
+            self.console.print(str(timing))
+
+
+class NotesAlone(Lines):
+    """The notes of an evaluation whose scores are printed as JSON."""
+
+    def say(self, text: str, *, whole: bool = False) -> None:
+        """Nothing."""
+
+    def note(self, text: str, *, whole: bool = False) -> None:
+        """Print what a person should know."""
+        super().say(f"note: {text}", whole=whole)
+
+    def found(self, report: Report, cost: Cost | None, timing: Timing | None) -> None:
+        """Nothing."""
+
+
+class TrainingDisplay(Lines):
+    """Loss, validation PSNR, images per second, time left: a `running.display.RunDisplay`."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.first = self.last = 0
+        self._bar: Progress | None = None
+        self._task: TaskID = TaskID(0)
+        self._began = self._spoke = time.monotonic()
+        self._psnr = ""
+        self._stepped = False
 
     def describe(
         self, experiment: Experiment, materials: Materials, values: dict[str, Any]
@@ -116,9 +148,14 @@ class TrainingDisplay:
 
     def scored(self, reports: Sequence[Report], cost: Cost) -> None:
         """Print the tables."""
-        from srexp.evaluation.tables import caption, table
-
         for report in reports:
             self.console.print()
-            self.console.print(table(report))
-            self.console.print(caption(report, cost))
+            print_report(self.console, report, cost)
+
+
+def print_report(console: Console, report: Report, cost: Cost | None) -> None:
+    """Print the scores of one task, and what they are of."""
+    from srexp.evaluation.tables import caption, table
+
+    console.print(table(report))
+    console.print(caption(report, cost))

@@ -16,12 +16,11 @@ import pytest
 from PIL import Image
 from tests_environment import command_environment
 
-from srexp.commands.evaluate import mention_other_set, place_beside
 from srexp.config.compose import compose
 from srexp.config.settings import evaluate_settings
 from srexp.data.sets import ImageSet
 from srexp.evaluation.scoring import Task
-from srexp.terminal.console import make_console
+from srexp.running.evaluation import other_set, place_beside
 from srexp.tracking.mlflow_store import Store, quiet_client
 from srexp.tracking.record import RunFolder
 
@@ -309,7 +308,7 @@ def test_24_megapixels_are_scored_within_3_gib(trained, tmp_path, method) -> Non
     assert usage.ru_maxrss * 1024 < 3 * 2**30
 
 
-def test_another_set_under_the_same_name_is_mentioned(tmp_path, capsys) -> None:
+def test_another_set_under_the_same_name_is_mentioned(tmp_path) -> None:
     """Two folders called HR: the table of runs would show whichever was scored last."""
     options = ["benchmark=folder", "benchmark.folder.dir=a/HR", f"paths.output_dir={tmp_path}"]
     settings = evaluate_settings(compose("evaluate", options))
@@ -322,8 +321,7 @@ def test_another_set_under_the_same_name_is_mentioned(tmp_path, capsys) -> None:
     folder.mkdir(parents=True)
     for before in (task.digest, "0ld"):
         (folder / f"x_{before}.json").write_text(json.dumps({"digest": before}))
-        mention_other_set(task, run, settings, make_console())
-        said = " ".join(capsys.readouterr().out.split())
+        said = other_set(task, run, settings) or ""
         assert ("folder-HR_x2/y_paper was of another image set in this run before" in said) == (
             before == "0ld"
         )

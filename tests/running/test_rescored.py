@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from tests_mlflow import make_run
 
-from srexp.commands import evaluate_mlflow
+from srexp.running import rescored
+from srexp.terminal.display import Lines
 
 
 def test_somebody_elses_run_is_not_said_to_be_trained(tmp_path: Path) -> None:
@@ -18,6 +19,6 @@ def test_somebody_elses_run_is_not_said_to_be_trained(tmp_path: Path) -> None:
     (run.folder / "run.lock").unlink()
     (run.folder / "run.lock").mkdir()  # cannot be opened to be locked, by root neither
     said = io.StringIO()
-    evaluate_mlflow.end(run, Console(file=said))
+    rescored.end(run, Lines(Console(file=said)))
     assert f"note: run {run.id} may not be written (" in said.getvalue()
     assert "trained" not in said.getvalue()

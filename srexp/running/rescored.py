@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
-
+from srexp.running.display import Said
 from srexp.running.report import write_report
 from srexp.tracking.options import place
 from srexp.tracking.record import RunError, RunFolder
@@ -34,25 +33,25 @@ def begin(run: RunFolder) -> None:
             run.release()
 
 
-def end(run: RunFolder, console: Console) -> None:
+def end(run: RunFolder, display: Said) -> None:
     """Make the page of a finished run again, and send MLflow what is new; or say why not."""
     if (why := _claim(run)) is not None:
-        console.print(f"note: run {run.id} {why}", soft_wrap=True)
+        display.note(f"run {run.id} {why}", whole=True)
         return
     try:
         if run.info["status"] == "FINISHED":
             try:
-                console.print(f"report: {write_report(run)}", soft_wrap=True)
+                display.say(f"report: {write_report(run)}", whole=True)
             except OSError as error:
-                console.print(f"note: {error.filename or run.folder}: {error.strerror or error}")
+                display.note(f"{error.filename or run.folder}: {error.strerror or error}")
         if run.copy_of is not None:
-            console.print(
-                f"note: a copy of {run.copy_of}, whose MLflow run is left as it is; to show the "
+            display.note(
+                f"a copy of {run.copy_of}, whose MLflow run is left as it is; to show the "
                 f"copy: python -m srexp sync --uri URI {run.typed()}",
-                soft_wrap=True,
+                whole=True,
             )
         elif run.info.get("mlflow"):
-            _send(run, console)
+            _send(run, display)
     finally:
         run.release()
 
@@ -74,7 +73,7 @@ def _claim(run: RunFolder) -> str | None:
     return _TRAINED
 
 
-def _send(run: RunFolder, console: Console) -> None:
+def _send(run: RunFolder, display: Said) -> None:
     from srexp.tracking.mirror import Mirror
     from srexp.tracking.mlflow_store import ask, one_line
 
@@ -88,11 +87,11 @@ def _send(run: RunFolder, console: Console) -> None:
         mirror.send()
         mirror.finish()
     except Exception as error:  # whatever MLflow raises: the scores are in the folder
-        console.print(
-            f"note: MLflow at {mirror.store.uri} did not take these scores ({one_line(error)}); "
+        display.note(
+            f"MLflow at {mirror.store.uri} did not take these scores ({one_line(error)}); "
             f"{remedy(error, mirror.store, output_dir, run.id)}",
-            soft_wrap=True,
+            whole=True,
         )
     else:
         if mirror.refused is not None:
-            console.print(f"note: MLflow refused a part of it ({mirror.refused})")
+            display.note(f"MLflow refused a part of it ({mirror.refused})")
