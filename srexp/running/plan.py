@@ -105,9 +105,14 @@ def make_plan(
     )
 
 
-def _open_resumed(values: dict[str, Any], given: Sequence[str]) -> tuple[RunFolder, dict[str, Any]]:
+def run_to_resume(values: dict[str, Any]) -> RunFolder:
+    """The run that `resume` names; raises RunError where there is none."""
     output_dir = checked("paths.output_dir", values["paths"]["output_dir"]).resolve()
-    run = find_run(str(values["resume"]), output_dir)
+    return find_run(str(values["resume"]), output_dir)
+
+
+def _open_resumed(values: dict[str, Any], given: Sequence[str]) -> tuple[RunFolder, dict[str, Any]]:
+    run = run_to_resume(values)
     going_on = resumed(run, values, list(given))
     check_folders(run, going_on)
     if checkpoint.exist(run.checkpoints):

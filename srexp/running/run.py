@@ -11,7 +11,7 @@ from srexp.running.claim import claim
 from srexp.running.display import RunDisplay, Stop
 from srexp.running.ends import RunInterrupted, Trained
 from srexp.running.job import Job
-from srexp.running.plan import choose, make_plan
+from srexp.running.plan import choose, make_plan, run_to_resume
 from srexp.running.several_devices import work_along
 from srexp.running.training import Training
 
@@ -34,8 +34,7 @@ def train_run(
         job: Its place in a sweep.
 
     Returns:
-        The run; None for a dry run, where nothing was left to do, and where this process trained
-        along with another one.
+        The run; None for a dry run, and where this process trained along with another one.
 
     Raises:
         OptionError, RunError, CheckpointError: Bad input; nothing was made.
@@ -47,7 +46,8 @@ def train_run(
         choice = choose(values, given)
     except AlreadyFinished as done:
         display.say(str(done), whole=True)
-        return None
+        run = run_to_resume(values)
+        return Trained(run, (run.info.get("result") or {}).get("gain"))
     with stop:
         try:
             plan = make_plan(choice, given, display, job)
