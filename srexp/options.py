@@ -59,7 +59,10 @@ def texts(*, default: Any = dataclasses.MISSING) -> Any:
 
 
 def spread(low: float, high: float, *, optional: bool = False) -> Any:
-    """A field that takes a number, or two rising ones between which each image draws one."""
+    """A field that takes a number, or two rising ones between which each draw takes one.
+
+    It holds a float or a list of two, however it was typed.
+    """
     metadata = {"low": low, "high": high, "spread": True, "optional": optional}
     return dataclasses.field(metadata=metadata)
 
@@ -112,7 +115,8 @@ class Options:
     Attributes:
         absent: What holds for keys that a YAML, or a command line, may leave out.
         code_version: What stands for the code of an option from elsewhere in a run's identity, if
-            the class declares it; else a digest of its source does.
+            the class declares it; else a digest of its source does. Of one of srexp's own: the
+            version of the library whose work it is.
     """
 
     group: ClassVar[str] = ""
@@ -131,6 +135,8 @@ class Options:
             value = getattr(self, field.name)
             if field.metadata.get("spread"):
                 _check_spread(field.name, value, field.metadata)
+                value = as_spread(value)
+                setattr(self, field.name, value)
             for item in value if isinstance(value, (list, tuple)) else [value]:
                 if item is not None:
                     _check(field.name, item, value, field.metadata)
@@ -183,6 +189,13 @@ def each_nested(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return [change(item) for item in value]
     return value if value is None else change(value)
+
+
+def as_spread(value: Any) -> Any:
+    """A value of a `spread` field in the one form that it has: a float, two, or None."""
+    if isinstance(value, (list, tuple)):
+        return [float(number) for number in value]
+    return value if value is None else float(value)
 
 
 def _check_spread(key: str, value: Any, limits: Any) -> None:
@@ -241,6 +254,9 @@ _LISTS = {"int": "whole numbers", "float": "numbers", "str": "texts"}
 
 def described(field: dataclasses.Field[Any]) -> str:
     """What a field takes, in words: `a number greater than 0, or null`."""
+    if "spread" in field.metadata:
+        or_null = ", or null" if field.metadata["optional"] else ""
+        return f"a number {_range(field.metadata)}, or two to draw between: [LOW,HIGH]{or_null}"
     kinds = [kind.strip() for kind in str(field.type).split("|")]
     words = []
     for kind in kinds:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from srexp.degradations.base import Degradation
+from srexp.degradations.base import NO_DRAW, Degradation, Draw
 from srexp.images.colour import as_rgb, full_range_luma, luma, rgb_to_ycbcr
 from srexp.images.geometry import crop_border, modcrop
 from srexp.images.quantize import from_uint8, round_8bit, to_uint8, truncate_to_uint8
@@ -79,7 +79,7 @@ class Protocol(Options, group="protocol", name="protocol"):
         image: np.ndarray,
         degradation: Degradation,
         *,
-        seed: int,
+        draw: Draw = NO_DRAW,
         given: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """A photograph to its HR and LR image.
@@ -87,7 +87,7 @@ class Protocol(Options, group="protocol", name="protocol"):
         Args:
             image: `[H, W, 1 or 3]` in [0, 1], at least `minimum_side` on both sides.
             degradation: HR -> LR; its scale decides the crop.
-            seed: For degradations with noise.
+            draw: For random degradations.
             given: An LR image to take instead of making one; of as many channels as `image`, and
                 of the size that the degradation would make.
 
@@ -95,13 +95,16 @@ class Protocol(Options, group="protocol", name="protocol"):
             HR `[H', W', C]`, cropped so that the scale divides its sides, and LR
             `[H'/scale, W'/scale, C]`, C = `channels`.
         """
-        hr = modcrop(image, degradation.scale)
-        hr = self.works_on(hr)
+        hr = self.works_on(modcrop(image, degradation.scale))
         if given is None:
-            lr = degradation(hr, seed=seed, eight_bit=self.lr_8bit)
-        else:
-            lr = self.works_on(given)
+            return hr, self.degraded(hr, degradation, draw)
+        lr = self.works_on(given)
         return hr, round_8bit(lr) if self.lr_8bit else lr
+
+    def degraded(self, hr: np.ndarray, degradation: Degradation, draw: Draw) -> np.ndarray:
+        """LR of an image that the degradation can work on (`works_on`), or of a part of it."""
+        lr = degradation(hr, draw=draw, eight_bit=self.lr_8bit)
+        return round_8bit(lr) if self.lr_8bit else lr
 
     def works_on(self, image: np.ndarray) -> np.ndarray:
         """Of a picture `[H, W, 1 or 3]`: its luma, or its 8-bit RGB, `[H, W, channels]`."""
@@ -159,6 +162,20 @@ class Protocol(Options, group="protocol", name="protocol"):
     def _y(self, image: np.ndarray) -> np.ndarray:
         return luma(image, full_range=self.luma == "full")
 
+    def check_storage(self, name: str, degradation: Degradation) -> None:
+        """Raises OptionError: the degradation makes a file of 8 bits, and LR is to stay in floats.
+
+        Args:
+            name: Of the protocol.
+            degradation: What makes LR.
+        """
+        if degradation.stored and not self.lr_8bit:
+            raise OptionError(
+                f"degradation={degradation.name}: {degradation.stored} makes LR an 8-bit file, and "
+                f"protocol={name} keeps LR in floats; use protocol=y_of_rgb or protocol=rgb",
+                "degradation",
+            )
+
     def at_scale(self, scale: int) -> Protocol:
         """The same protocol with no `border` of its own where that is the scale."""
         return replace(self, border=None) if self.border == scale else self
@@ -179,16 +196,20 @@ def digest(value: Any, digits: int = 8) -> str:
 def options_digest(options: Options) -> str:
     """`digest` of an option: its name and values, without what changes nothing (`usual`).
 
-    Of the options inside it likewise.
+    Of the options inside it likewise; with the versions that they declare (`code_version`).
     """
+
+    def named(option: Options) -> list[Any]:
+        version = type(option).code_version
+        return [type(option).name, told(option), *([version] if version else [])]
 
     def told(option: Options) -> dict[str, Any]:
         added, inner = additions(type(option)), nested(type(option))
         values = option.usual({field.name: getattr(option, field.name) for field in fields(option)})
         return {
-            key: each_nested(value, lambda o: [type(o).name, told(o)]) if key in inner else value
+            key: each_nested(value, named) if key in inner else value
             for key, value in values.items()
             if key not in added or value != added[key]
         }
 
-    return digest([type(options).name, told(options)])
+    return digest(named(options))

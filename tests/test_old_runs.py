@@ -34,7 +34,7 @@ def test_the_weights_score_as_they_did(output: Path, name: str) -> None:
     assert weights.startswith("best on val (step ")
     images = experiment.benchmark["photos"].load("photos").only("chelsea")
     for key, protocol in experiment.protocol.items():
-        task = Task(images, experiment.degradation, key, protocol, experiment.seed)
+        task = Task(images, experiment.degradation, key, protocol)
         (row,) = evaluate(task, upscaler, method="m").rows
         with (run.folder / "evaluations" / task.key / "final.csv").open() as file:
             (then,) = (line for line in csv.DictReader(file) if line["image"] == "chelsea")

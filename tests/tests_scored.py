@@ -31,7 +31,6 @@ def make_report(
         Downscale(scale=scale, interpolation="bicubic", engine=engine, antialias=True),
         protocol,
         Protocol(degrade="y", lr_8bit=False, compare="y", border=border),
-        0,
     )
     base = bicubic or [30.0 + i for i in range(len(gains))]
     rows = [

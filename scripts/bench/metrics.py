@@ -45,7 +45,6 @@ def pairs(folder: Path | None, protocol: str) -> list[Pair]:
         degradation,
         protocol,
         build_option("protocol", config["protocol"][protocol], protocol),
-        0,
     )
     print(f"{task.label}")
     return [(to_uint8(unpack(case.bicubic)), to_uint8(unpack(case.hr))) for case in task.cases]

@@ -389,18 +389,17 @@ def _preview(given: argparse.Namespace) -> None:
     for remark in train.remarks:
         _print(f"note: {remark}")
     protocol_name, protocol = next(iter(experiment.protocol.items()))
-    degradation, seed = experiment.degradation, experiment.seed
+    degradation = experiment.degradation
+    train.check_scale(degradation.scale)
     names = [n for n, i in train.images.items() if min(i.shape[:2]) >= degradation.scale]
     if not names:
         fail(f"degradation.scale={degradation.scale}: all training images are smaller")
     step = max(1, len(names) // given.images)  # from the whole set, not its beginning
     shown = names[::step][: given.images]
-    samples = [
-        degrade(name, train.images[name], degradation, protocol, seed + names.index(name))
-        for name in shown
-    ]
+    samples = [degrade(name, train, degradation, protocol) for name in shown]
     part = f"{len(shown)} of {count(len(names), 'image')}"
-    title = f"{degradation.label}, protocol {protocol_name}, {part}"
+    made = degradation.label if train.lr is None else f"x{degradation.scale} LR as given"
+    title = f"{made}, protocol {protocol_name}, {part}"
     sheet = preview(samples, scale=degradation.scale, title=title)
     try:
         write_atomically(output, to_png(sheet))

@@ -114,7 +114,7 @@ def _tasks(work: _Reproduction, given: list[str]) -> Iterator[tuple[str, Task]]:
         images = _images(work, row, given)
         if images is not None:
             degradation = replace(settings.degradation, scale=row.scale)
-            yield key, Task(images, degradation, protocol_name, protocol, seed=0)
+            yield key, Task(images, degradation, protocol_name, protocol)
 
 
 def _images(work: _Reproduction, row: PublishedRow, given: list[str]) -> ImageSet | None:

@@ -223,7 +223,7 @@ def _one_image(experiment: Experiment, task: TaskKey, image: str, noted: Mapping
             f"{task.name}: nothing says where its images lie, or how they were scored; to note "
             f"it: srexp evaluate run=RUN {words_for(task.images)} protocol={task.protocol}"
         )
-    whole = Task(images, experiment.degradation, task.protocol, protocol, experiment.seed)
+    whole = Task(images, experiment.degradation, task.protocol, protocol)
     if whole.digest != task.digest:
         raise OptionError(
             f"{task.name}: its images or settings are not what they were when it was scored"

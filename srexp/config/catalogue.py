@@ -38,16 +38,36 @@ class Key:
         path: As it is typed: `trainer.ema`.
         default: As the YAML has it.
         words: What it is.
+        owner: Group and implementation of the inner option whose key it is; empty for one of the
+            option itself.
     """
 
     path: str
     default: str
     words: str
+    owner: tuple[str, str] = ("", "")
 
     @property
     def name(self) -> str:
         """The last part of its path."""
         return self.path.rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An option inside another one: `/link@links.blur: gaussian_blur`.
+
+    Attributes:
+        group: `link`.
+        place: Where it stands in the other: `links.blur`.
+        option: `gaussian_blur`.
+        words: What is said of it.
+    """
+
+    group: str
+    place: str
+    option: str
+    words: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,7 @@ class Option:
         implementation: Its `name:`, which chooses the class, or empty.
         where: Where its keys stand: `model`, or `benchmark.set5` in a group of several.
         chooses: Groups and the options of them that it puts in the place of the default ones.
+        parts: The options of other groups that it is made of.
     """
 
     name: str
@@ -69,6 +90,7 @@ class Option:
     implementation: str
     where: str
     chooses: dict[str, tuple[str, ...]]
+    parts: tuple[Part, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -86,12 +108,19 @@ class Group:
         words: What it is.
         default: The options that are chosen where nothing is said.
         options: By name.
+        place: Of a group whose options stand inside those of another one: `degradation.links`.
     """
 
     name: str
     words: str
     default: tuple[str, ...]
     options: dict[str, Option]
+    place: str = ""
+
+    @property
+    def typed(self) -> str:
+        """What stands before `=OPTION` on the command line."""
+        return f"+{self.name}@{self.place}.NAME" if self.place else self.name
 
 
 @dataclass(frozen=True)
@@ -103,17 +132,26 @@ class Catalogue:
         words: The comment at the top of its file.
         groups: By name, in the order of the file.
         keys: Of no group.
+        inner: The groups whose options stand inside those of others, as `link`.
     """
 
     command: str
     words: str
     groups: dict[str, Group]
     keys: dict[str, Key]
+    inner: dict[str, Group] = field(default_factory=dict)
     _replaced: dict[str, Key] = field(default_factory=dict)
 
     def of(self, group: Group, option: Option) -> list[Key]:
         """An option's keys, as this command has them."""
         return [self._replaced.get(key.path, key) for key in option.keys]
+
+    @property
+    def every_group(self) -> list[Group]:
+        """All of them, inner ones behind the group that they stand in."""
+        behind = [(g, [i for i in self.inner.values() if i.place.startswith(f"{g.name}.")])
+                  for g in self.groups.values()]  # fmt: skip
+        return [one for group, inner in behind for one in (group, *inner)]
 
     @cached_property
     def every_key(self) -> list[str]:
@@ -144,7 +182,7 @@ class Catalogue:
 
     def groups_with(self, option: str) -> list[str]:
         """The groups that have an option of that name."""
-        return [group.name for group in self.groups.values() if option in group.options]
+        return [group.name for group in self.every_group if option in group.options]
 
 
 def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
@@ -159,24 +197,36 @@ def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
     """
     file = _File(conf_dir() / f"{command}.yaml")
     groups: dict[str, Group] = {}
-    for name, default, words in file.groups():
-        if name.startswith("override "):  # of Hydra's
-            continue
+
+    def read(name: str, prefix: str) -> dict[str, Option]:
         options = {}
         for folder in (conf_dir(), *reversed(folders)):
             for path in sorted((folder / name).glob("*.yaml")):
-                options[path.stem] = _option(name, path, folder)
+                options[path.stem] = _option(name, path, folder, prefix)
+        return options
+
+    for name, default, words in file.groups():
+        if name.startswith("override "):  # of Hydra's
+            continue
+        options = read(name, name)
         if name == "model":  # a resampler cannot be trained, a network not scored without a run
             trains = command == "train"
             options = {n: o for n, o in options.items() if trains != (o.implementation == _FIXED)}
         groups[name] = Group(name, words, default, _lent(options))
+    inner: dict[str, Group] = {}
+    for group in groups.values():
+        for part in (part for option in group.options.values() for part in option.parts):
+            place = f"{group.name}.{part.place.rpartition('.')[0]}"
+            if part.group not in groups and (part.words or part.group not in inner):
+                options = read(part.group, f"{place}.NAME")
+                inner[part.group] = Group(part.group, part.words, (), options, place)
     keys, replaced = {}, {}
     for key in file.keys(""):
         if key.path.split(".")[0] in groups:
             replaced[key.path] = key
         else:
             keys[key.path] = key
-    return Catalogue(command, file.top, groups, keys, replaced)
+    return Catalogue(command, file.top, groups, keys, inner, replaced)
 
 
 def commands_with(group: str) -> list[str]:
@@ -188,22 +238,41 @@ def commands_with(group: str) -> list[str]:
     ]
 
 
-def _option(group: str, path: Path, folder: Path) -> Option:
+def _option(group: str, path: Path, folder: Path, prefix: str) -> Option:
+    """Read an option.
+
+    Args:
+        group: Of it.
+        path: Its file.
+        folder: In which its group lies.
+        prefix: Where its keys stand: its group's name, or its place in another option.
+    """
     file = _File(path)
-    own = {} if file.is_global else {key.path: key for key in file.keys(f"{group}.")}
+    own = {} if file.is_global else {key.path: key for key in file.keys(f"{prefix}.")}
     keys: dict[str, Key] = {}
     implementation, inside = file.implementation
+
+    def based_on(group: str, name: str, prefix: str) -> Option | None:
+        places = (place for place in (folder, conf_dir()) if (place / group / name).is_file())
+        place = next(places, None)
+        return None if place is None else _option(group, place / group / name, place, prefix)
+
     for base in file.bases():
-        place = next((p for p in (folder, conf_dir()) if (p / group / base).is_file()), None)
-        if place is not None:
-            based = _option(group, place / group / base, place)
+        if (based := based_on(group, base, prefix)) is not None:
             keys |= {key.path: key for key in based.keys}
             implementation = implementation or based.implementation
+    parts = tuple(file.parts())
+    for part in parts:
+        found = based_on(part.group, f"{part.option}.yaml", f"{prefix}.{part.place}")
+        if found is not None:
+            owner = (part.group, found.implementation)
+            keys |= {key.path: replace(key, owner=owner) for key in found.keys}
     for name, key in own.items():
-        keys[name] = replace(key, words=key.words or (keys[name].words if name in keys else ""))
-    where = f"{group}.{inside}" if inside else group
+        known = keys.get(name, key)
+        keys[name] = replace(key, words=key.words or known.words, owner=known.owner)
+    where = f"{prefix}.{inside}" if inside else prefix
     chooses = {group: names for name, names, _ in file.groups() if (group := _overridden(name))}
-    return Option(path.stem, file.top, tuple(keys.values()), implementation, where, chooses)
+    return Option(path.stem, file.top, tuple(keys.values()), implementation, where, chooses, parts)
 
 
 def _overridden(name: str) -> str:
@@ -275,6 +344,12 @@ class _File:
             if isinstance(entry, yaml.MappingNode):
                 for name, value, comment in self._items(entry):
                     yield name.removeprefix("optional "), _scalars(value), comment
+
+    def parts(self) -> Iterator[Part]:
+        """The options of other groups in `defaults`: `/link@links.blur: gaussian_blur`."""
+        for name, options, words in self.groups():
+            if (match := re.fullmatch(r"/(\w+)@(\w+\.[\w.]+)", name)) and options:
+                yield Part(match[1], match[2], options[0], words)
 
     def bases(self) -> Iterator[str]:
         """Files of the same group on which this one is based."""

@@ -81,11 +81,11 @@ def sources(config: dict[str, Any]) -> dict[str, str]:
 
     The `code_version` that the class declares, or a digest of its module and of what that imports
     from its own package, without comments and docstrings. All of srexp's own options have one
-    version, `RESULTS_VERSION`.
+    version, `RESULTS_VERSION`, but for those that declare the library that does their work.
     """
     return {
         key: version
-        for key, cls in _classes(config).items()
+        for key, cls in _classes(_each_option(dict(config), _usual)).items()
         if key.split(".")[0] not in _CODE_WITHOUT_EFFECT and (version := _version(cls))
     }
 
@@ -161,7 +161,7 @@ def _usual(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
 
 def _typed(node: dict[str, Any], cls: type[Any]) -> dict[str, Any]:
     """With numbers of their fields' types: `clip_norm=1` is 1.0."""
-    types = {field.name: str(field.type) for field in fields(cls)}
+    types = {f.name: "float" if "spread" in f.metadata else str(f.type) for f in fields(cls)}
     return {key: _as(value, types.get(key, "")) for key, value in node.items()}
 
 
@@ -181,12 +181,11 @@ def _as(value: Any, kind: str) -> Any:
 
 
 def _version(cls: type[Options]) -> str:
-    """Of an option from elsewhere; empty for one of srexp's own."""
+    """Of an option from elsewhere, or of the library behind one of srexp's own; else empty."""
     modules = {one.__module__ for one in cls.__mro__ if issubclass(one, Options)}
     theirs = sorted(name for name in modules if name.split(".")[0] != "srexp")
-    if not theirs:
-        return ""
-    return str(vars(cls).get("code_version", "")) or source_digest(theirs)
+    declared = str(vars(cls).get("code_version", ""))
+    return declared if declared or not theirs else source_digest(theirs)
 
 
 def source_digest(modules: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from srexp.options import OptionError, Options
 _GROUPS = {
     "data": ("srexp.data.sources", "Data"),
     "degradation": ("srexp.degradations.base", "Degradation"),
+    "link": ("srexp.degradations.links.base", "Link"),
     "model": ("srexp.models.base", "Model"),
     "act": ("srexp.activations.base", "Activation"),
     "loss": ("srexp.losses.base", "Loss"),
@@ -33,8 +34,8 @@ _GROUPS = {
 }
 # Packages in which every module may hold options.
 _PACKAGES = (
-    "srexp.activations", "srexp.degradations", "srexp.losses", "srexp.metrics", "srexp.models",
-    "srexp.training.algorithms",
+    "srexp.activations", "srexp.degradations", "srexp.degradations.links", "srexp.losses",
+    "srexp.metrics", "srexp.models", "srexp.training.algorithms",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from srexp.options import EMPTY, OptionError, Options, additions, nested
 from srexp.paths import DATA_DIR, OUTPUT_DIR, PathError, absolute, checked, giver
 from srexp.protocol import Protocol
 from srexp.tracking.options import MlflowTracking, absolute_uri, check_place
-from srexp.training.experiment import Experiment, Paths, check_seed
+from srexp.training.experiment import Experiment, Paths
 
 # What Hydra's grammar takes without quotes.
 _WORD = re.compile(r"[\w.\-]+", re.ASCII)
@@ -58,10 +58,8 @@ class EvaluateSettings:
     timing_repeats: int
     save_sr: bool | str
     json: bool
-    seed: int
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
         for key in ("ensemble", "timing", "json"):
             if not isinstance(getattr(self, key), bool):
                 raise OptionError(f"{key}={getattr(self, key)}: must be true or false")
@@ -85,6 +83,8 @@ class EvaluateSettings:
             raise OptionError("protocol and benchmark: must each name at least one")
         if self.run is None:
             check_kernel(self.model, self.degradation)
+            for name, protocol in self.protocol.items():
+                protocol.check_storage(name, self.degradation)
         if self.run is None and self.model.trainable:
             raise OptionError(
                 f"model={self.model.name}: has weights; say which run's (run=RUN), or choose a "

@@ -257,7 +257,8 @@ def _needed(key: str, known: Catalogue) -> tuple[tuple[str, ...], str]:
     having = [o.name for o in group.options.values() if any(k.path == key for k in o.keys)]
     if not having or set(having) & set(group.default):
         return (), ""
-    first = "folder" if "folder" in having else having[0]
+    plain = (name for name in having if group.options[name].implementation == name)
+    first = next(plain, having[0])  # rather than a preset
     chosen = [group.options[name] for name in group.default if name in group.options]
     names = [k.name for option in chosen for k in option.keys]
     without = f"{group.name}={group.default[0]} has {', '.join(names)}" if names else ""
@@ -330,6 +331,8 @@ def _of_word(
 ) -> str | None:
     if value is not None and (word in known.groups or word in known.keys):
         return None
+    if word in known.inner:
+        return f"{argument}: {_inside(known.inner[word], value or '', known)}"
     plain = word.lower().replace("-", "_")
     meaning = meant(plain, value or "", known)
     if meaning is None and plain not in WORDS and commands_with(plain):
@@ -338,6 +341,21 @@ def _of_word(
         where = elsewhere(plain, command)
         return f"{argument}: no key of srexp {command}; {where}" if where else None
     return f"{argument}: {'no such key' if value is not None else 'must be KEY=VALUE'}; {meaning}"
+
+
+def _inside(inner: Group, value: str, known: Catalogue) -> str:
+    """What to type for an option that stands inside another one: `link=jpeg`."""
+    outer = known.groups[inner.place.split(".")[0]]
+    having = {name for name, option in outer.options.items()
+              if any(part.group == inner.name for part in option.parts)}  # fmt: skip
+    plain = (name for name in sorted(having) if outer.options[name].implementation == name)
+    chosen = "" if having & set(outer.default) else f"{outer.name}={next(plain)} "
+    option = option_meant(inner, value) or next(iter(inner.options))
+    listed = "" if option_meant(inner, value) else f", and one of {', '.join(inner.options)}"
+    return (
+        f"a {inner.name} stands in {inner.place}, under a name of yours{listed}; type "
+        f"{chosen}+{inner.name}@{inner.place}.more={option}"
+    )
 
 
 def _of_deletion(key: str, known: Catalogue) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,17 +29,77 @@ class TrainingPair:
         """Pack all images where 8 bits hold them exactly."""
         return cls(name, tuple(pack(image) for image in inputs), pack(hr))
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return sum(image.nbytes for image in (*self.inputs, self.hr))
+
+    def cut(self, row: int, column: int, side: int, scale: int, draw: int) -> list[np.ndarray]:
+        """A patch of each input and of HR.
+
+        Args:
+            row: Of its first LR pixel.
+            column: The same.
+            side: In LR pixels.
+            scale: HR over LR.
+            draw: Another one for each patch of a training, from 1.
+        """
+        height = self.hr.shape[0]
+        return [
+            unpack(_window(image, row, column, side, scale * image.shape[0] // height))
+            for image in (*self.inputs, self.hr)
+        ]
+
+
+@dataclass(frozen=True)
+class DrawnPair:
+    """One image that is degraded anew for each patch of it.
+
+    A patch is degraded with what lies around it, so that it has no edge that the image has not.
+
+    Attributes:
+        name: Of the photograph.
+        hr: `[H, W, C]`, what is degraded; packed, cropped so that the scale divides its sides.
+        degrade: A part of it `[H', W', C]`, and the number of the draw -> inputs and HR as the
+            network has them.
+        margin: LR pixels around a patch that are degraded with it; None for the whole image.
+    """
+
+    name: str
+    hr: np.ndarray
+    degrade: Callable[[np.ndarray, int], tuple[np.ndarray, ...]]
+    margin: int | None
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self.hr.nbytes
+
+    def cut(self, row: int, column: int, side: int, scale: int, draw: int) -> list[np.ndarray]:
+        """As `TrainingPair.cut`."""
+        around = max(self.hr.shape) if self.margin is None else self.margin
+        top, left = max(0, row - around), max(0, column - around)
+        ends = (place + side + around for place in (row, column))
+        bottom, right = (end * scale for end in ends)
+        made = self.degrade(unpack(self.hr[top * scale : bottom, left * scale : right]), draw)
+        return [
+            _window(
+                image, row - top, column - left, side, scale * image.shape[0] // made[-1].shape[0]
+            )
+            for image in made
+        ]
+
 
 class PatchSampler:
-    """Random patches of whole, already degraded images.
+    """Random patches of whole images, most of them degraded before.
 
     Every position of the LR grid of every image is equally likely. Cutting patches first and
-    degrading them would put an image edge around each of them.
+    degrading them alone would put an image edge around each of them.
     """
 
     def __init__(
         self,
-        pairs: list[TrainingPair],
+        pairs: Sequence[TrainingPair | DrawnPair],
         *,
         scale: int,
         hr_patch_size: int,
@@ -92,27 +152,25 @@ class PatchSampler:
         random = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = random.integers(self.patch_count, size=self.batch_size)
         poses = random.integers(8, size=self.batch_size)
+        draws = range(1 + step * self.batch_size, 1 + (step + 1) * self.batch_size)
         cut = [
-            self._cut(int(c), int(p) if self.augment else 0)
-            for c, p in zip(chosen[part], poses[part], strict=True)
+            self._cut(int(c), int(p) if self.augment else 0, draw)
+            for c, p, draw in zip(chosen[part], poses[part], draws[part], strict=True)
         ]
         return tuple(np.stack(patches) for patches in zip(*cut, strict=True))
 
-    def _cut(self, position: int, pose: int) -> tuple[np.ndarray, ...]:
+    def _cut(self, position: int, pose: int, draw: int) -> tuple[np.ndarray, ...]:
         index = int(np.searchsorted(self._ends, position, side="right"))
         pair = self.pairs[index]
         within = position - (int(self._ends[index - 1]) if index else 0)
         row, column = divmod(within, int(self._grid[index, 1]))
-        patches = []
-        for image in (*pair.inputs, pair.hr):
-            step = self.scale * image.shape[0] // pair.hr.shape[0]  # 1: LR itself; scale: enlarged
-            size = self.hr_patch_size * step // self.scale
-            patches.append(_pose(unpack(_window(image, row, column, step, size)), pose))
-        return tuple(patches)
+        side = self.hr_patch_size // self.scale
+        return tuple(_pose(p, pose) for p in pair.cut(row, column, side, self.scale, draw))
 
 
-def _window(image: np.ndarray, row: int, column: int, step: int, size: int) -> np.ndarray:
-    top, left = row * step, column * step
+def _window(image: np.ndarray, row: int, column: int, side: int, factor: int) -> np.ndarray:
+    """A square, given in LR pixels, of an image that is `factor` times LR's size."""
+    top, left, size = row * factor, column * factor, side * factor
     return image[top : top + size, left : left + size]
 
 

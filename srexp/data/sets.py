@@ -114,7 +114,7 @@ class ImageSet:
         self.lr = lr if lr is None or isinstance(lr, Images) else Images(lr)
 
     def only(self, *names: str) -> ImageSet:
-        """Some of its images."""
+        """Some of its images, without the remarks."""
         lr = None if self.lr is None else self.lr.only(names)
         originals = self.originals and {name: self.originals[name] for name in names}
         return ImageSet(self.name, self.images.only(names), [], originals, lr)
@@ -130,14 +130,43 @@ class ImageSet:
         return self.pixel_digests if self.originals is None else self.originals
 
     @cached_property
+    def _contents(self) -> dict[str, str]:
+        """Digest of each image with its LR image, by name."""
+        if self.lr is None:
+            return self.pixel_digests
+        low = self.lr.digests()
+        return {name: digest + low[name] for name, digest in self.pixel_digests.items()}
+
+    @property
+    def by_content(self) -> list[str]:
+        """The names, in the order of what they stand for, whatever they are."""
+        return sorted(self.images, key=self._contents.__getitem__)
+
+    @cached_property
     def digest(self) -> str:
         """Of all images' content, whatever their names and order."""
-        digests = self.pixel_digests
-        if self.lr is not None:  # an LR image belongs to its HR image
-            low = self.lr.digests()
-            digests = {name: digest + low[name] for name, digest in digests.items()}
-        joined = "".join(sorted(digests.values()))
+        joined = "".join(sorted(self._contents.values()))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+    def check_scale(self, scale: int) -> None:
+        """Raises DataError: LR images that come with the set are of another scale."""
+        low = {} if self.lr is None else self.lr.shapes
+        shapes = self.images.shapes
+        wrong = [
+            f"{name} (HR {size_of(shapes[name])}, LR {size_of(shape)})"
+            for name, shape in low.items()
+            if shape[:2] != (shapes[name][0] // scale, shapes[name][1] // scale)
+        ]
+        if wrong:
+            raise DataError(
+                f"{self.name}: at scale {scale} HR must be {scale} times as wide and high as LR; "
+                f"{listed(wrong)}"
+            )
+
+
+def size_of(shape: tuple[int, ...]) -> str:
+    """Of an image `(H, W, C)`, in words: `WxH`."""
+    return f"{shape[1]}x{shape[0]}"
 
 
 def unique_tails(paths: Sequence[Path], *, whole: bool = False) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -36,9 +35,13 @@ class Draw:
         return np.random.Generator(np.random.Philox(key=key))
 
 
+# Where nothing is random.
+NO_DRAW = Draw()
+
+
 @dataclass(kw_only=True)
 class Degradation(Options, group="degradation"):
-    """HR `[H, W, C]` in [0, 1] -> LR `[H/scale, W/scale, C]`, deterministic in `seed`.
+    """HR `[H, W, C]` in [0, 1] -> LR `[H/scale, W/scale, C]`, deterministic in the draw.
 
     LR is float32 and not clipped: the bicubic kernel overshoots, and `y_paper` keeps that.
 
@@ -48,18 +51,41 @@ class Degradation(Options, group="degradation"):
     Attributes:
         scale: The factor between LR and HR, 2 to 8.
         interpolation: The kernel that shrinks the image.
-        random: Whether the seed matters.
         engine: `matlab` (`imresize`: edges mirrored) or `pillow` (edge taps dropped).
     """
-
-    random: ClassVar[bool] = False
 
     scale: int = bounded(2, 8)
     interpolation: str = choice(*INTERPOLATIONS)
     engine: str = choice(*ENGINES)
 
-    def __call__(self, hr: np.ndarray, *, seed: int, eight_bit: bool = False) -> np.ndarray:
-        """Degrade. `eight_bit`: HR and LR are stored 8-bit pictures (the caller rounds)."""
+    @property
+    def random(self) -> bool:
+        """Whether two draws differ: training then degrades each patch anew."""
+        return False
+
+    @property
+    def stored(self) -> str:
+        """What makes LR an 8-bit file, whatever the protocol says; empty for nothing."""
+        return ""
+
+    @property
+    def reach(self) -> int | None:
+        """HR pixels to each side on which an LR pixel depends, at most; None for the whole image.
+
+        Where `random`, so much around a patch is degraded with it.
+        """
+        return None
+
+    def __call__(
+        self, hr: np.ndarray, *, draw: Draw = NO_DRAW, eight_bit: bool = False
+    ) -> np.ndarray:
+        """Degrade.
+
+        Args:
+            hr: `[H, W, C]` float32.
+            draw: Where random numbers come from (`Draw.generator`), and from nowhere else.
+            eight_bit: HR and LR are stored 8-bit pictures (the caller rounds).
+        """
         raise NotImplementedError
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from srexp.degradations.base import Degradation
+from srexp.degradations.base import NO_DRAW, Degradation, Draw
 from srexp.images.resize import MATLAB_INTERPOLATIONS, resize
 from srexp.options import OptionError
 
@@ -43,7 +43,9 @@ class Downscale(Degradation, name="downscale"):
         """Antialiased where there is nothing to stretch."""
         return {**values, "antialias": True} if values["interpolation"] == "nearest" else values
 
-    def __call__(self, hr: np.ndarray, *, seed: int, eight_bit: bool = False) -> np.ndarray:
+    def __call__(
+        self, hr: np.ndarray, *, draw: Draw = NO_DRAW, eight_bit: bool = False
+    ) -> np.ndarray:
         size = (hr.shape[0] // self.scale, hr.shape[1] // self.scale)
         return resize(
             hr,

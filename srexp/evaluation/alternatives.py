@@ -171,7 +171,7 @@ def _changed(settings: Sequence[Setting], task: Task) -> Task | None:
         for setting in settings:
             protocol = replace(protocol, **setting.protocol)
             degradation = replace(degradation, **setting.degradation)
-        return Task(task.images, degradation, task.protocol_name, protocol, task.seed)
+        return Task(task.images, degradation, task.protocol_name, protocol)
     except OptionError:
         return None
 

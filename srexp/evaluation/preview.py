@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from srexp.degradations.base import Degradation
+from srexp.data.sets import ImageSet
+from srexp.degradations.base import Degradation, Draw
 from srexp.evaluation.grids import worst_window
 from srexp.images.io import to_picture
 from srexp.images.quantize import round_8bit
@@ -39,11 +40,14 @@ class Sample:
     bicubic: np.ndarray
 
 
-def degrade(
-    name: str, image: np.ndarray, degradation: Degradation, protocol: Protocol, seed: int
-) -> Sample:
-    """A photograph `[H, W, 1 or 3]` in [0, 1] to HR, LR and bicubic, as training makes them."""
-    hr, lr = protocol.pair(image, degradation, seed=seed)
+def degrade(name: str, images: ImageSet, degradation: Degradation, protocol: Protocol) -> Sample:
+    """HR, LR and bicubic of a photograph, as training makes or gets them."""
+    hr, lr = protocol.pair(
+        images.images[name],
+        degradation,
+        draw=Draw(images.pixel_digests[name]),
+        given=images.lr[name] if images.lr is not None else None,
+    )
     enlarged = bicubic(degradation)(lr, eight_bit=protocol.lr_8bit)
     return Sample(name, hr, lr, round_8bit(enlarged))
 

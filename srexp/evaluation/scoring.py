@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from srexp.data.sets import DataError, ImageSet, listed
-from srexp.degradations.base import Degradation
+from srexp.data.sets import DataError, ImageSet, size_of
+from srexp.degradations.base import Degradation, Draw
 from srexp.evaluation.statistics import Interval, t_interval
 from srexp.images.quantize import pack, unpack
 from srexp.metrics.base import Metric
@@ -80,7 +80,6 @@ class Task:
         degradation: What makes LR.
         protocol_name: For tables and keys: `y_paper`.
         protocol: How it is scored.
-        seed: For degradations with noise.
         metrics: Columns beside PSNR and SSIM, ready to use; no part of what a score belongs to.
         keep: Whether HR, LR and bicubic are kept in memory, to be scored again.
         ahead: Pixels times channels of the images that are prepared while others are scored; 0
@@ -91,7 +90,6 @@ class Task:
     degradation: Degradation
     protocol_name: str
     protocol: Protocol
-    seed: int
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     keep: bool = True
     ahead: int = _AHEAD
@@ -99,7 +97,7 @@ class Task:
     def __post_init__(self) -> None:
         least = self.protocol.minimum_side(self.degradation.scale)
         small = [
-            f"{name} ({_size(shape)})"
+            f"{name} ({size_of(shape)})"
             for name, shape in self.images.images.shapes.items()
             if min(shape[:2]) < least
         ]
@@ -108,23 +106,9 @@ class Task:
                 f"{self.images.name}: images with a side below {least} pixels cannot be scored "
                 f"at scale {self.degradation.scale}: {', '.join(small)}"
             )
-        self._check_given()
-
-    def _check_given(self) -> None:
-        """LR images that come with the set must be of this scale."""
+        self.images.check_scale(self.degradation.scale)
         if self.images.lr is None:
-            return
-        scale, low = self.degradation.scale, self.images.lr.shapes
-        wrong = [
-            f"{name} (HR {_size(shape)}, LR {_size(low[name])})"
-            for name, shape in self.images.images.shapes.items()
-            if low[name][:2] != (shape[0] // scale, shape[1] // scale)
-        ]
-        if wrong:
-            raise DataError(
-                f"{self.images.name}: at scale {scale} HR must be {scale} times as wide and high "
-                f"as LR; {listed(wrong)}"
-            )
+            self.protocol.check_storage(self.protocol_name, self.degradation)
 
     @property
     def key(self) -> str:
@@ -138,9 +122,7 @@ class Task:
         if self.images.lr is not None:  # nothing of it is used but what bicubic needs
             degradation = ["LR as given", self.degradation.scale, self.degradation.engine]
         protocol = self.protocol.at_scale(self.degradation.scale)
-        parts = [self.images.digest, degradation, options_digest(protocol)]
-        # A seed changes nothing where nothing is random; it must not split equal numbers then.
-        return digest([*parts, self.seed] if self.degradation.random else parts)
+        return digest([self.images.digest, degradation, options_digest(protocol)])
 
     @property
     def degradation_label(self) -> str:
@@ -166,10 +148,14 @@ class Task:
         """Several at a time where they are small, so that memory does not grow with the set."""
         baseline = bicubic(self.degradation)
         given: Mapping[str, np.ndarray] = self.images.lr or {}
+        digests = self.images.pixel_digests
 
         def make(name: str) -> Case:
             hr, lr = self.protocol.pair(
-                self.images.images[name], self.degradation, seed=self.seed, given=given.get(name)
+                self.images.images[name],
+                self.degradation,
+                draw=Draw(digests[name]),
+                given=given.get(name),
             )
             sr = self.protocol.result(baseline(lr, eight_bit=self.protocol.lr_8bit))
             score = self._score(sr, hr)
@@ -214,10 +200,6 @@ class Task:
 
 # One image's result, its case, and its SR image.
 Scored = tuple[ImageResult, Case, np.ndarray]
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]}"
 
 
 @dataclass

@@ -49,6 +49,8 @@ _KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
     "lanczos": (_lanczos3, 6.0),
 }
 MATLAB_INTERPOLATIONS = tuple(_KERNELS)
+# Pixels to each side on which a kernel that is not stretched looks, whatever the engine.
+HALF_WIDTHS = {name: width / 2 for name, (_, width) in _KERNELS.items()} | {"hamming": 1.0}
 
 
 @lru_cache(maxsize=256)

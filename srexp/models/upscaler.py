@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -10,7 +11,7 @@ import numpy as np
 
 from srexp.degradations.base import Degradation
 from srexp.images.colour import as_rgb, grey_of_rgb, rgb_to_ycbcr, ycbcr_to_rgb
-from srexp.images.resize import MATLAB_INTERPOLATIONS, enlarge
+from srexp.images.resize import HALF_WIDTHS, MATLAB_INTERPOLATIONS, enlarge
 from srexp.models.base import Model
 from srexp.models.field import Field, receptive_field
 from srexp.models.resampler import Resampler
@@ -83,6 +84,12 @@ class Upscaler:
         """How LR is enlarged for the network."""
         own: str | None = getattr(self.model, "upscale_interpolation", None)
         return own or self.degradation.interpolation
+
+    @property
+    def kernel_reach(self) -> int:
+        """LR pixels to each side on which a pixel of `prepare` depends, at most."""
+        enlarges = "enlarged" in self.model.inputs
+        return math.ceil(HALF_WIDTHS[self.interpolation]) + 1 if enlarges else 0
 
     @property
     def _factors(self) -> tuple[list[int], int]:

@@ -204,7 +204,7 @@ def _tasks(settings: EvaluateSettings, display: EvaluationDisplay) -> list[Task]
     if settings.timing:
         options["ahead"] = 0
     return [
-        Task(images, settings.degradation, name, protocol, settings.seed, **options)
+        Task(images, settings.degradation, name, protocol, **options)
         for images in sets.values()
         for name, protocol in settings.protocol.items()
     ]

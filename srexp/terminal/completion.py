@@ -109,10 +109,19 @@ def _of_hydra(command: str, given: list[str], begun: str) -> Iterable[str]:
             if option.name in group.default or (not group.default and "." in begun):
                 keys |= {key.path: key.default for key in option.keys}
     keys |= {key.path: key.default for key in known.keys.values()}
+    for inner in known.inner.values():
+        for argument in given:
+            added = re.fullmatch(rf"\+?{inner.name}@([\w.]+)=(\w+)", argument)
+            if added and added[2] in inner.options:
+                own = inner.options[added[2]]
+                keys |= {k.path.replace(own.where, added[1], 1): k.default for k in own.keys}
+        if equals and key.startswith(f"{inner.name}@"):
+            return [f"{prefix}{key}={option}" for option in inner.options]
     if equals:
         is_switch = keys.get(key) in ("true", "false")
         return [f"{prefix}{key}=true", f"{prefix}{key}=false"] if is_switch else ()
     heads = [*(f"{group}=" for group in known.groups), "hydra.", "hydra/"]
+    heads += [f"{inner.name}@{inner.place}." for inner in known.inner.values()]
     for path in keys:  # up to the next dot
         rest = path[len(begun) :] if path.startswith(begun) else path
         segment, dot, _ = rest.partition(".")

@@ -87,7 +87,7 @@ def _everything(known: Catalogue) -> Iterator[str]:
     yield from _prose(known.words)
     yield ""
     yield from _FOOT.format(command=known.command, topics=_TOPICS[known.command]).splitlines()
-    for group in known.groups.values():
+    for group in known.every_group:
         yield ""
         yield from _group(known, group, brief=True)
     yield ""
@@ -97,7 +97,7 @@ def _everything(known: Catalogue) -> Iterator[str]:
 
 def _topic(known: Catalogue, topic: str) -> Iterator[str]:
     path, _, value = topic.partition("=")
-    group = known.groups.get(path)
+    group = known.groups.get(path) or known.inner.get(path.partition("@")[0])
     if group is not None:
         chosen = [name for name in re.split(r"[\[\],\s]+", value) if name in group.options]
         for name in chosen:
@@ -111,8 +111,9 @@ def _topic(known: Catalogue, topic: str) -> Iterator[str]:
         return
     places = known.groups_with(path)
     if places:
-        for name in places:
-            yield from _option(known, known.groups[name], known.groups[name].options[path])
+        for group in known.every_group:
+            if group.name in places:
+                yield from _option(known, group, group.options[path])
         return
     word = meant(path.replace("-", "_"), value, known)
     if word is not None and (word.key in known.groups or list(_find(known, word.key))):
@@ -129,10 +130,10 @@ def _find(known: Catalogue, path: str) -> Iterator[tuple[Group | None, Option | 
     """Everything that a path may mean: its option decides."""
     if path in known.keys:
         yield None, None, known.keys[path]
-    for group in known.groups.values():
+    for group in known.every_group:
         for option in group.options.values():
             for key in known.of(group, option):
-                if key.path == path.replace(".NAME.", f".{option.name}.", 1):
+                if key.path == path or key.path == path.replace(".NAME.", f".{option.name}.", 1):
                     yield group, option, key
 
 
@@ -140,7 +141,7 @@ def _group(known: Catalogue, group: Group, *, brief: bool) -> Iterator[str]:
     default = ",".join(group.default)
     several = len(group.default) > 1
     head = f"{group.name}={f'[{default}]' if several or not default else default}"
-    yield from _entry(head if default else group.name, group.words, indent=0, column=14)
+    yield from _entry(head if default else group.typed, group.words, indent=0, column=14)
     width = max(map(len, group.options), default=0) + 4
     for option in group.options.values():
         if len(group.options) > 1 or not brief:
@@ -162,7 +163,7 @@ def _merged(known: Catalogue, group: Group) -> list[Key]:
     for option in order:
         for key in known.of(group, option):
             path = key.path
-            if option.where != group.name:
+            if option.where != group.name and not group.place:
                 path = path.replace(option.where, f"{group.name}.NAME", 1)
             _, having = merged.setdefault((path, key.words), (key, []))
             having.append(option)
@@ -182,7 +183,7 @@ def _merged(known: Catalogue, group: Group) -> list[Key]:
 
 def _option(known: Catalogue, group: Group, option: Option) -> Iterator[str]:
     chosen = " (the default)" if option.name in group.default else ""
-    yield f"{group.name}={option.name}{chosen}"
+    yield f"{group.typed}={option.name}{chosen}"
     yield from (f"  {line}".rstrip() for line in _prose(option.words, _WIDTH - 2))
     yield from _keys(known.of(group, option))
 
@@ -200,7 +201,7 @@ def _key(known: Catalogue, found: list[tuple[Group | None, Option | None, Key]])
         takes = _takes(known, group, option, key)
         names = alike.setdefault((key.default, key.words, takes), [])
         if group is not None and option is not None and len(group.options) > 1:
-            names.append(f"{group.name}={option.name}")
+            names.append(f"{group.typed}={option.name}")
     path = found[0][2].path
     yield path
     for (default, words, takes), names in alike.items():
@@ -218,10 +219,12 @@ def _takes(known: Catalogue, group: Group | None, option: Option | None, key: Ke
     from srexp.config.registry import groups, implementations
     from srexp.options import described
 
-    if group is not None and option is not None:
+    if key.owner[0]:
+        cls: Any = implementations(key.owner[0]).get(key.owner[1])
+    elif group is not None and option is not None:
         if group.name not in groups():
             module, name = ("srexp.training.experiment", "Paths")
-            cls: Any = getattr(import_module(module), name) if group.name == "paths" else None
+            cls = getattr(import_module(module), name) if group.name == "paths" else None
         else:
             cls = implementations(group.name).get(option.implementation)
     else:

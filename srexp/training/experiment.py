@@ -77,6 +77,8 @@ class Experiment:
         if not self.model.trainable:
             raise OptionError(self._nothing_to_train())
         check_kernel(self.model, self.degradation)
+        for name, protocol in self.protocol.items():
+            protocol.check_storage(name, self.degradation)
         _ = self.monitor_rises  # or it is told now
         scale, size = self.degradation.scale, self.trainer.hr_patch_size
         if not self.loss.looks_at_hr:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from srexp.data.patches import PatchSampler, TrainingPair
+import numpy as np
+
+from srexp.data.patches import DrawnPair, PatchSampler, TrainingPair
 from srexp.data.sets import DataError, ImageSet, listed
+from srexp.degradations.base import Draw
 from srexp.evaluation.scoring import Task
+from srexp.images.geometry import modcrop
+from srexp.images.quantize import pack
 from srexp.models.upscaler import Upscaler, to_network_channels
 from srexp.protocol import digest
 from srexp.training.experiment import Experiment
@@ -45,8 +51,9 @@ class Materials:
         """Of the images that are kept in memory."""
         tasks = {id(task.images): task.images for task in (*self.validation, *self.benchmarks)}
         sets = [self.train, *tasks.values()]
-        pairs = [image for pair in self.sampler.pairs for image in (*pair.inputs, pair.hr)]
-        return sum(image.nbytes for image in pairs) + sum(s.images.nbytes for s in sets)
+        given = [s.lr for s in sets if s.lr is not None]
+        kept = [*self.sampler.pairs, *given, *(s.images for s in sets)]
+        return sum(one.nbytes for one in kept)
 
     def identity(self, config_digest: str) -> str:
         """Equal for runs that give the same weights and the same scores.
@@ -67,7 +74,9 @@ def gather(experiment: Experiment) -> Materials:
         DataError: Missing, unreadable or too small images; validation images in a benchmark.
     """
     keep_freed_memory()
+    scale = experiment.degradation.scale
     train, val = experiment.data.load()
+    train.check_scale(scale)
     sets = {name: option.load(name) for name, option in experiment.benchmark.items()}
     remarks = [remark for images in (train, val, *sets.values()) for remark in images.remarks]
     remarks += _overlaps(train, val, sets)
@@ -86,7 +95,6 @@ def gather(experiment: Experiment) -> Materials:
                 experiment.degradation,
                 name,
                 protocol,
-                experiment.seed,
                 metrics=experiment.metric,
                 keep=keep,
             )
@@ -98,7 +106,7 @@ def gather(experiment: Experiment) -> Materials:
     benchmarks = [task for images in sets.values() for task in tasks(images, keep=False)]
     sampler = PatchSampler(
         _pairs(experiment, train),
-        scale=experiment.degradation.scale,
+        scale=scale,
         hr_patch_size=experiment.trainer.hr_patch_size,
         batch_size=experiment.trainer.batch_size,
         augment=experiment.trainer.augment,
@@ -108,22 +116,39 @@ def gather(experiment: Experiment) -> Materials:
     return Materials(train, sampler, validation, benchmarks, remarks)
 
 
-def _pairs(experiment: Experiment, train: ImageSet) -> list[TrainingPair]:
+def _pairs(experiment: Experiment, train: ImageSet) -> Sequence[TrainingPair | DrawnPair]:
+    degradation, channels = experiment.degradation, experiment.channels
     protocol = next(iter(experiment.protocol.values()))
-    upscaler = Upscaler(experiment.model, experiment.degradation, experiment.channels)
+    upscaler = Upscaler(experiment.model, degradation, channels)
+    digests = train.pixel_digests
 
-    def make(index: int, name: str) -> TrainingPair:
+    def network_pair(hr: np.ndarray, lr: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Inputs and HR as the network has them."""
+        hr, lr = (to_network_channels(image, channels) for image in (hr, lr))
+        return (*upscaler.prepare(lr), hr)
+
+    def whole(name: str) -> TrainingPair:
         # Whole images are degraded, so that no patch has an image edge around it.
-        hr, lr = protocol.pair(
-            train.images[name], experiment.degradation, seed=experiment.seed + index
-        )
-        hr, lr = (to_network_channels(image, experiment.channels) for image in (hr, lr))
-        return TrainingPair.of(name, upscaler.prepare(lr), hr)
+        given = train.lr[name] if train.lr is not None else None
+        draw = Draw(digests[name])
+        hr, lr = protocol.pair(train.images[name], degradation, draw=draw, given=given)
+        *inputs, hr = network_pair(hr, lr)
+        return TrainingPair.of(name, inputs, hr)
 
-    # By content: the same pictures are the same training, whatever their names and folders.
-    names = sorted(train.images, key=train.pixel_digests.__getitem__)
+    def drawn(name: str) -> DrawnPair:
+        def degrade(hr: np.ndarray, number: int) -> tuple[np.ndarray, ...]:
+            draw = Draw(digests[name], number)
+            return network_pair(hr, protocol.degraded(hr, degradation, draw))
+
+        hr = protocol.works_on(modcrop(train.images[name], degradation.scale))
+        reach = degradation.reach
+        margin = None if reach is None else -(-reach // degradation.scale) + upscaler.kernel_reach
+        return DrawnPair(name, pack(hr), degrade, margin)
+
+    each = drawn if degradation.random and train.lr is None else whole
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(make, range(len(names)), names))
+        # By content: the same pictures are the same training, whatever their names and folders.
+        return list(pool.map(each, train.by_content))
 
 
 def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
@@ -134,7 +159,9 @@ def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
         raise DataError(
             f"trainer.hr_patch_size={side}: all training images are smaller ({listed(skipped)})"
         )
-    return ImageSet(images.name, fitting, images.remarks, images.originals), skipped
+    some = images.only(*fitting)
+    some.remarks = images.remarks
+    return some, skipped
 
 
 def _overlaps(train: ImageSet, val: ImageSet, benchmarks: dict[str, ImageSet]) -> list[str]:

@@ -315,7 +315,7 @@ def test_another_set_under_the_same_name_is_mentioned(tmp_path) -> None:
     (name,) = settings.benchmark
     image = np.zeros((24, 24, 3), np.float32)
     (protocol,) = settings.protocol.items()
-    task = Task(ImageSet(name, {"a": image}), settings.degradation, *protocol, 0)
+    task = Task(ImageSet(name, {"a": image}), settings.degradation, *protocol)
     run = RunFolder(tmp_path, {})
     folder = tmp_path / "evaluations" / task.key
     folder.mkdir(parents=True)

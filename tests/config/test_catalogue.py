@@ -26,7 +26,7 @@ def test_everything_in_conf_is_explained_by_a_comment(
     ours = known[command]
     silent = [command] if not ours.words else []
     silent += [key.path for key in ours.keys.values() if not key.words]
-    for group in ours.groups.values():
+    for group in ours.every_group:
         silent += [group.name] if not group.words else []
         for option in group.options.values():
             silent += [f"{group.name}={option.name}"] if not option.words else []
@@ -40,7 +40,7 @@ def test_every_file_of_conf_is_an_option_of_some_command(known: dict[str, Catalo
     found = {
         (group.name, option)
         for ours in known.values()
-        for group in ours.groups.values()
+        for group in ours.every_group
         for option in group.options
     }
     files = {(path.parent.name, path.stem) for path in conf_dir().glob("*/*.yaml")}
@@ -50,6 +50,10 @@ def test_every_file_of_conf_is_an_option_of_some_command(known: dict[str, Catalo
 def test_every_key_of_every_file_is_in_the_catalogue(known: dict[str, Catalogue]) -> None:
     """By PyYAML alone: nothing is lost where comments are read."""
     every = {key for ours in known.values() for key in ours.every_key}
+    for group in (group for ours in known.values() for group in ours.inner.values()):
+        for key in (key for option in group.options.values() for key in option.keys):
+            every.add(f"{group.name}.{key.path.removeprefix(f'{group.place}.NAME.')}")
+        every.add(f"{group.name}.name")
     for path in conf_dir().glob("*/*.yaml"):
         group = path.parent.name
         if group not in PRESETS:

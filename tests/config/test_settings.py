@@ -207,7 +207,6 @@ def test_a_network_cannot_be_scored_without_a_run(changed: Changed) -> None:
         ("weights", "newest", "weights=newest: must be best or last"),
         ("benchmark", {}, "must each name at least one"),
         ("protocol", {}, "must each name at least one"),
-        ("seed", -1, "seed=-1"),
     ):
         given = changed("evaluate", {key: value})
         assert message in str(refused(given, command="evaluate"))

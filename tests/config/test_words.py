@@ -46,6 +46,9 @@ def test_every_word_leads_to_what_can_be_typed(known: Catalogue) -> None:
         if typed == ("loss=total_variation",):
             with pytest.raises(ValueError, match="make it a term of loss=sum"):
                 check(values)  # type: ignore[operator]
+        elif typed == ("degradation=chain",) and known.command == "evaluate":
+            with pytest.raises(ValueError, match="use protocol=y_of_rgb"):
+                check(values)  # type: ignore[operator]
         elif not typed[0].startswith("benchmark="):  # their folders are wanted when they are read
             check(values)  # type: ignore[operator]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,23 +12,9 @@ from srexp.config.compose import compose
 from srexp.config.settings import experiment_of
 from srexp.data.sets import DataError
 from srexp.data.sources import FolderBenchmark
-from srexp.degradations.downscale import Downscale
 from srexp.images.quantize import round_8bit, unpack
 from srexp.images.resize import resize_matlab
 from srexp.training.materials import gather
-
-
-@dataclass(kw_only=True)
-class Noisy(Downscale):
-    random: ClassVar[bool] = True
-
-    @classmethod
-    def of(cls, degradation):
-        return cls(**asdict(degradation))
-
-    def __call__(self, hr, *, seed, eight_bit=False):
-        lr = super().__call__(hr, seed=seed, eight_bit=eight_bit)
-        return (lr + np.random.default_rng(seed).normal(0, 0.1, lr.shape)).astype(np.float32)
 
 
 def _levels(height, width, seed):
@@ -212,7 +197,7 @@ def test_remarks_on_files_are_handed_on(experiment, tmp_path):
 
 
 def test_names_order_and_folders_of_the_same_pictures_change_nothing(experiment, tmp_path):
-    """Their content decides: pairs, split, a seed for each, the identity."""
+    """Their content decides: pairs, split, what is drawn for each, the identity."""
     pictures = [_levels(24, 24 + i, i) for i in range(6)]
     _save(tmp_path / "one", **{f"p{i}": image for i, image in enumerate(pictures)})
     _save(tmp_path / "two", **{f"p{i}": image for i, image in enumerate(reversed(pictures))})
@@ -221,8 +206,10 @@ def test_names_order_and_folders_of_the_same_pictures_change_nothing(experiment,
 
     def made(*folders):
         given = ",".join(str(tmp_path / folder) for folder in folders)
-        options = experiment(f"data.train_dir=[{given}]", "data.val_dir=null")
-        materials = gather(replace(options, degradation=Noisy.of(options.degradation)))
+        materials = gather(
+            experiment(f"data.train_dir=[{given}]", "data.val_dir=null", "degradation=dn",
+                       "degradation.scale=2")
+        )  # fmt: skip
         batch = materials.sampler.batch(3)
         chosen = sorted(materials.validation[0].images.pixel_digests.values())
         return batch, chosen, materials.identity("c")
@@ -235,14 +222,61 @@ def test_names_order_and_folders_of_the_same_pictures_change_nothing(experiment,
         assert (chosen, identity) == first[1:]
 
 
-def test_each_training_image_has_a_seed_of_its_own(experiment, tmp_path):
-    """Two copies of a picture get other noise; one seed for all would be one noise for all."""
-    _save(tmp_path / "train", a=_levels(24, 24, 0), b=_levels(24, 24, 0))
-    options = experiment("model=srcnn")
-    pairs = gather(replace(options, degradation=Noisy.of(options.degradation))).sampler.pairs
-    assert len(pairs) == 2
-    np.testing.assert_array_equal(unpack(pairs[0].hr), unpack(pairs[1].hr))
-    assert np.abs(unpack(pairs[0].inputs[0]) - unpack(pairs[1].inputs[0])).max() > 0.1
+CHAIN = ("degradation=chain", "degradation.links.noise.sigma=[5,20]")
+
+
+def test_each_patch_of_each_step_is_degraded_anew(experiment, tmp_path):
+    """On one flat picture with one patch in it, what differs is what is drawn."""
+    _save(tmp_path / "train", a=np.full((8, 8, 3), 128, np.uint8))
+    (tmp_path / "train" / "b.png").unlink()
+    sampler = gather(experiment(*CHAIN, "trainer.hr_patch_size=8", "trainer.augment=false")).sampler
+    assert sampler.patch_count == 1
+    patches = [patch for step in range(5) for patch in sampler.batch(step)[0]]
+    assert len({patch.tobytes() for patch in patches}) == len(patches) == 5 * sampler.batch_size
+    # A function of the step alone, whoever asks for what part.
+    np.testing.assert_array_equal(sampler.batch(3)[0][1:], sampler.batch(3, slice(1, None))[0])
+
+
+def test_two_images_never_get_the_same_noise(experiment, tmp_path):
+    _save(
+        tmp_path / "train", a=np.full((8, 8, 3), 100, np.uint8), b=np.full((8, 8, 3), 150, np.uint8)
+    )
+    pairs = gather(
+        experiment("degradation=dn", "degradation.scale=2", "trainer.hr_patch_size=8",
+                   "degradation.links.noise.sigma=5")
+    ).sampler.pairs  # fmt: skip
+    noise = [inputs - hr[0, 0] for inputs, hr in (pair.cut(0, 0, 4, 2, draw=7) for pair in pairs)]
+    assert np.abs(noise[0] - noise[1]).max() > 0.01
+
+
+@pytest.mark.parametrize("model", ["deconv", "srcnn"])
+@pytest.mark.parametrize("protocol", ["rgb", "y_paper"])
+def test_a_patch_has_no_edge_that_the_image_has_not(experiment, tmp_path, model, protocol):
+    """Noise of strength 0 is drawn all the same: patches are degraded one by one, to what whole
+    images are degraded to."""
+    _save(tmp_path / "train", a=_levels(60, 52, 0), b=_levels(53, 64, 1))
+    chain = (
+        "degradation=chain",
+        "~degradation.links.jpeg",
+        f"model={model}",
+        f"protocol={protocol}",
+    )
+    drawn, whole = (
+        gather(experiment(*chain, *more)).sampler
+        for more in (["degradation.links.noise.sigma=0"], ["~degradation.links.noise"])
+    )
+    for step in range(20):
+        for got, wanted in zip(drawn.batch(step), whole.batch(step), strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_the_training_seed_changes_nothing_that_is_scored(experiment):
+    def scored(*overrides):
+        (task,) = gather(experiment(*CHAIN, *overrides)).validation
+        return task.digest, [case.lr.tobytes() for case in task.cases]
+
+    assert scored("seed=1") == scored("seed=2")
+    assert scored("degradation.seed=1") != scored("degradation.seed=2")
 
 
 def test_the_version_of_our_results_is_in_the_identity(experiment, monkeypatch):

@@ -21,7 +21,7 @@ def _report(*rows):
     image = np.random.default_rng(0).integers(0, 255, (20, 20, 1), np.uint8) / np.float32(255)
     degradation = Downscale(scale=2, interpolation="bicubic", engine="matlab", antialias=True)
     protocol = Protocol(degrade="y", lr_8bit=False, compare="y", border=None)
-    task = Task(ImageSet("mine", {"a": image}), degradation, "y_paper", protocol, 0)
+    task = Task(ImageSet("mine", {"a": image}), degradation, "y_paper", protocol)
     results = [ImageResult(n, Score(p, 0.9), Score(b, 0.8)) for n, p, b in rows]
     return Report(task, results, "deconv", "best")
 

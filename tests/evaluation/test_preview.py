@@ -7,6 +7,7 @@ import pytest
 
 from srexp.config.compose import compose
 from srexp.config.settings import build_option
+from srexp.data.sets import ImageSet
 from srexp.evaluation.preview import _CAPTION, _GAP, _TITLE, Sample, degrade, preview
 from srexp.images.quantize import to_uint8
 
@@ -16,7 +17,8 @@ def _sample(scale: int, protocol: str = "rgb", size: tuple[int, int] = (120, 97)
     degradation = build_option("degradation", values["degradation"], "degradation")
     (chosen,) = values["protocol"].values()
     image = np.random.default_rng(0).random((*size, 3), np.float32)
-    return degrade("noise", image, degradation, build_option("protocol", chosen, "protocol"), 0)
+    images = ImageSet("train", {"noise": image})
+    return degrade("noise", images, degradation, build_option("protocol", chosen, "protocol"))
 
 
 def _panels(sheet: np.ndarray, panel: int, row: int) -> list[np.ndarray]:

@@ -40,7 +40,7 @@ def task() -> Task:
         return from_uint8(levels)
 
     flat = np.full((24, 24, 1), np.float32(0.6))
-    return Task(ImageSet("mine", {"a": noise(0), "flat": flat, "b": noise(1)}), X2, "p", PAPER, 0)
+    return Task(ImageSet("mine", {"a": noise(0), "flat": flat, "b": noise(1)}), X2, "p", PAPER)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_markdown_shows_names_and_notes_as_they_are(task) -> None:
 
 def test_a_set_without_a_finite_score_misses_in_strict_json(task) -> None:
     flat = ImageSet("mine", {"flat": task.images.images["flat"]})
-    m = Measured.of("k", _row(), bicubic_report(Task(flat, X2, "p", PAPER, 0)))
+    m = Measured.of("k", _row(), bicubic_report(Task(flat, X2, "p", PAPER)))
     assert not m.passes and counts([m]) == (2, 2)
     assert json.loads(to_json("mine", [m], []))["rows"][0]["psnr"] is None
 
@@ -124,9 +124,7 @@ def test_results_come_back_from_their_csv_and_only_to_their_task(task) -> None:
     report = bicubic_report(task)
     text = report_to_csv(report)
     assert from_csv(text, task).rows == report.rows
-    other = Task(
-        task.images, X2, "p", Protocol(degrade="y", lr_8bit=True, compare="y", border=0), 0
-    )
+    other = Task(task.images, X2, "p", Protocol(degrade="y", lr_8bit=True, compare="y", border=0))
     assert from_csv(text, other) is None
     assert from_csv("", task) is None
     assert from_csv(text[: len(text) // 2], task) is None

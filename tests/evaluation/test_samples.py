@@ -27,7 +27,6 @@ def make_task() -> Task:
         Downscale(scale=2, interpolation="bicubic", engine="matlab", antialias=True),
         "rgb",
         Protocol(degrade="rgb", lr_8bit=True, compare="rgb", border=None),
-        0,
     )
 
 

@@ -28,7 +28,7 @@ def _levels(height, width, channels, seed=0):
 
 def _task(protocol="y_paper", channels=3, names=("a", "b")):
     images = {n: from_uint8(_levels(20, 23, channels, i)) for i, n in enumerate(names)}
-    return Task(ImageSet("mine", images), X2, protocol, PROTOCOLS[protocol], 0)
+    return Task(ImageSet("mine", images), X2, protocol, PROTOCOLS[protocol])
 
 
 def _write(path, levels):

@@ -34,7 +34,6 @@ def _report(*rows, weights=""):
         Downscale(scale=2, interpolation="bicubic", engine="matlab", antialias=True),
         "y_paper",
         Protocol(degrade="y", lr_8bit=False, compare="y", border=None),
-        0,
     )
     return Report(task, list(rows), "srcnn", weights)
 

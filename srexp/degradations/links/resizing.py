@@ -1,0 +1,73 @@
+"""Resizing, to the size of LR or by a factor of its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from srexp.degradations.links.base import Link, draw, shown
+from srexp.images.resize import ENGINES, HALF_WIDTHS, INTERPOLATIONS, MATLAB_INTERPOLATIONS, resize
+from srexp.options import OptionError, choice, spread
+
+
+@dataclass(kw_only=True)
+class Resize(Link, name="resize"):
+    """Resize by one of the engines of `srexp.images.resize`.
+
+    Attributes:
+        factor: Of both sides; None for the size that the chain ends with.
+        interpolation: The kernel.
+        engine: `matlab` or `pillow`.
+        antialias: Stretch the kernel when shrinking; `pillow` always does.
+    """
+
+    factor: Any = spread(0.05, 8, optional=True)
+    interpolation: str = choice(*INTERPOLATIONS)
+    engine: str = choice(*ENGINES)
+    antialias: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.engine == "matlab" and self.interpolation not in MATLAB_INTERPOLATIONS:
+            raise OptionError(
+                f"interpolation={self.interpolation}: engine=matlab has no such kernel; use "
+                "engine=pillow",
+                "interpolation",
+            )
+        if self.engine == "pillow" and not self.antialias:
+            raise OptionError(
+                "antialias=false: engine=pillow always antialiases; use engine=matlab", "antialias"
+            )
+
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Antialiased where there is nothing to stretch."""
+        return {**values, "antialias": True} if values.get("interpolation") == "nearest" else values
+
+    @property
+    def smallest(self) -> float | None:
+        return min(self.factor) if isinstance(self.factor, list) else self.factor
+
+    def reach(self, factor: float) -> float:
+        # One pixel more for sizes that are rounded.
+        return HALF_WIDTHS[self.interpolation] / min(factor, 1) + 1
+
+    @property
+    def label(self) -> str:
+        by = "" if self.factor is None else f" by {shown(self.factor)}"
+        plain = "" if self.usual(vars(self))["antialias"] else " without antialiasing"
+        return f"{self.engine} {self.interpolation}{by}{plain}"
+
+    def __call__(
+        self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
+    ) -> np.ndarray:
+        if self.factor is not None:
+            factor = draw(self.factor, random)
+            size = (
+                max(1, math.floor(image.shape[0] * factor + 0.5)),
+                max(1, math.floor(image.shape[1] * factor + 0.5)),
+            )
+        return resize(image, size, self.interpolation, self.engine, antialias=self.antialias)
