@@ -135,8 +135,7 @@ class Options:
             value = getattr(self, field.name)
             if field.metadata.get("spread"):
                 _check_spread(field.name, value, field.metadata)
-                value = as_spread(value)
-                setattr(self, field.name, value)
+                setattr(self, field.name, as_spread(value))
             for item in value if isinstance(value, (list, tuple)) else [value]:
                 if item is not None:
                     _check(field.name, item, value, field.metadata)
@@ -205,7 +204,8 @@ def _check_spread(key: str, value: Any, limits: Any) -> None:
     numbers = all(isinstance(i, (int, float)) and not isinstance(i, bool) for i in items)
     rising = len(items) == 1 or (len(items) == 2 and numbers and items[0] < items[1])
     if not numbers or not rising or (isinstance(value, (list, tuple)) and len(items) != 2):
-        raise OptionError(f"{key}={value}: must be a number, or two rising ones: [LOW,HIGH]", key)
+        typed = f"[{','.join(map(str, items))}]" if isinstance(value, (list, tuple)) else value
+        raise OptionError(f"{key}={typed}: must be a number, or two rising ones: [LOW,HIGH]", key)
 
 
 def _check(key: str, item: Any, value: Any, limits: Any) -> None:

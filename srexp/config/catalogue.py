@@ -55,10 +55,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Part:
-    """An option inside another one: `/link@links.blur: gaussian_blur`.
+    """An option inside another one: `/link@links.blur: gaussian_blur`, or `mae@terms.mae`.
 
     Attributes:
-        group: `link`.
+        group: `link`; empty for that of the other one.
         place: Where it stands in the other: `links.blur`.
         option: `gaussian_blur`.
         words: What is said of it.
@@ -81,7 +81,7 @@ class Option:
         implementation: Its `name:`, which chooses the class, or empty.
         where: Where its keys stand: `model`, or `benchmark.set5` in a group of several.
         chooses: Groups and the options of them that it puts in the place of the default ones.
-        parts: The options of other groups that it is made of.
+        parts: The options that it is made of.
     """
 
     name: str
@@ -217,7 +217,7 @@ def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
     for group in groups.values():
         for part in (part for option in group.options.values() for part in option.parts):
             place = f"{group.name}.{part.place.rpartition('.')[0]}"
-            if part.group not in groups and (part.words or part.group not in inner):
+            if part.group and part.group not in groups and (part.words or part.group not in inner):
                 options = read(part.group, f"{place}.NAME")
                 inner[part.group] = Group(part.group, part.words, (), options, place)
     keys, replaced = {}, {}
@@ -263,9 +263,10 @@ def _option(group: str, path: Path, folder: Path, prefix: str) -> Option:
             implementation = implementation or based.implementation
     parts = tuple(file.parts())
     for part in parts:
-        found = based_on(part.group, f"{part.option}.yaml", f"{prefix}.{part.place}")
+        owned = part.group or group
+        found = based_on(owned, f"{part.option}.yaml", f"{prefix}.{part.place}")
         if found is not None:
-            owner = (part.group, found.implementation)
+            owner = (owned, found.implementation)
             keys |= {key.path: replace(key, owner=owner) for key in found.keys}
     for name, key in own.items():
         known = keys.get(name, key)
@@ -284,15 +285,19 @@ def _overridden(name: str) -> str:
 def _lent(options: dict[str, Option]) -> dict[str, Option]:
     """Keys without words have those of an option of the same kind: each is explained once."""
     words: dict[tuple[str, str], str] = {}
+
+    def place(option: Option, key: Key) -> tuple[str, str]:
+        return option.implementation, key.path.removeprefix(f"{option.where}.")
+
     for option in options.values():
         for key in option.keys:
             if key.words:
-                words.setdefault((option.implementation, key.name), key.words)
+                words.setdefault(place(option, key), key.words)
     return {
         name: replace(
             option,
             keys=tuple(
-                replace(key, words=key.words or words.get((option.implementation, key.name), ""))
+                replace(key, words=key.words or words.get(place(option, key), ""))
                 for key in option.keys
             ),
         )
@@ -346,10 +351,14 @@ class _File:
                     yield name.removeprefix("optional "), _scalars(value), comment
 
     def parts(self) -> Iterator[Part]:
-        """The options of other groups in `defaults`: `/link@links.blur: gaussian_blur`."""
+        """The options that stand inside it, by its `defaults`."""
         for name, options, words in self.groups():
             if (match := re.fullmatch(r"/(\w+)@(\w+\.[\w.]+)", name)) and options:
                 yield Part(match[1], match[2], options[0], words)
+        for entry in self._defaults():
+            if isinstance(entry, yaml.ScalarNode) and "@" in entry.value:
+                option, _, place = entry.value.partition("@")
+                yield Part("", place, option, "")
 
     def bases(self) -> Iterator[str]:
         """Files of the same group on which this one is based."""

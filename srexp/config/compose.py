@@ -77,9 +77,10 @@ def _several_options(default: GroupDefault) -> list[str]:
         OptionError: The group takes one option.
     """
     assert isinstance(default.value, list) and default.group is not None
-    group, names = default.group, [str(name) for name in default.value]
+    group, names = default.group.lstrip("/"), [str(name) for name in default.value]
     if group not in SEVERAL and (conf_dir() / group).is_dir():
-        raise OptionError(one_choice(group, f"[{','.join(names)}]", names), group)
+        typed = default.get_override_key()
+        raise OptionError(one_choice(typed, f"[{','.join(names)}]", names), typed)
     return names
 
 
@@ -87,7 +88,7 @@ def one_choice(group: str, given: str, names: Sequence[str]) -> str:
     """That a group takes one option; and where a sweep over several can be trained, how.
 
     Args:
-        group: Such as `loss`.
+        group: As it is typed: `loss`, `link@degradation.links.noise`.
         given: As it was typed.
         names: Of the options.
     """

@@ -11,7 +11,7 @@ WITHOUT_EFFECT = (
     "trainer.keep_checkpoints", "trainer.strategy",
 )  # fmt: skip
 # Keys of the image sets that name folders.
-_FOLDERS = ("train_dir", "val_dir", "dir", "hr_dir", "lr_dir")
+_FOLDERS = ("train_dir", "val_dir", "dir", "hr_dir", "lr_dir", "val_hr_dir", "val_lr_dir")
 
 
 @cache

@@ -61,6 +61,15 @@ def _ours(text: str, known: Catalogue) -> str | None:
     return match[1] if match else None
 
 
+def _twice(text: str, known: Catalogue) -> str | None:
+    """`+link@degradation.links.jpeg=jpeg` where there is one already."""
+    match = re.match(r"(\S+@(\S+)) appears more than once in the final defaults list", text)
+    return match and (
+        f"+{match[1]}: there is {match[2]} already; leave + out to replace it, or call the new one "
+        "otherwise"
+    )
+
+
 def _grammar(text: str, known: Catalogue) -> str | None:
     """What cannot be read as an override at all."""
     if match := re.search(r"Error parsing override '(.*)'\s+missing EQUAL", text, re.DOTALL):
@@ -87,7 +96,7 @@ def several_values(key: str, values: str) -> str:
     """What `KEY=A,B` without `-m` may have meant."""
     group = key.split("@")[0]
     if "." not in group and group not in SEVERAL and (conf_dir() / group).is_dir():
-        return one_choice(group, values, values.split(","))
+        return one_choice(key, values, values.split(","))
     sweep = f"one run for each of several values: -m {shlex.quote(f'{key}={values}')}"
     kind = "Any" if group in SEVERAL else _type(key)
     if not kind.startswith(("list", "Any")):
@@ -240,5 +249,5 @@ _PACKAGES = {
 
 _RULES = (
     _ours, _grammar, _unknown_key, _unknown_option, _unknown_group, _no_option, _needs_choice,
-    _nothing_to_delete,
+    _nothing_to_delete, _twice,
 )  # fmt: skip

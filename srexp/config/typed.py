@@ -57,7 +57,9 @@ _KEYS = {
     "hydra.sweeper.storage": TextKey(), "hydra.sweeper.study_name": TextKey(),
 }  # fmt: skip
 # Fields of options that name what is there already.
-_INPUT_FIELDS = ("train_dir", "val_dir", "dir", "hr_dir", "lr_dir", "model")
+_INPUT_FIELDS = (
+    "train_dir", "val_dir", "dir", "hr_dir", "lr_dir", "val_hr_dir", "val_lr_dir", "model",
+)  # fmt: skip
 
 _OVERRIDE = re.compile(r"(\+{0,2})([A-Za-z_][\w./-]*)=(.*)", re.DOTALL)
 _FUNCTION = re.compile(

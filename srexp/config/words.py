@@ -361,7 +361,13 @@ def _inside(inner: Group, value: str, known: Catalogue) -> str:
 def _of_deletion(key: str, known: Catalogue) -> str | None:
     group = known.groups.get(key)
     if group is None:
-        if key in known.every_key:
+        parts = (
+            f"{group.name}.{part.place}"
+            for group in known.groups.values()
+            for option in group.options.values()
+            for part in option.parts
+        )
+        if key in known.every_key and key not in parts:
             return f"~{key}: no key can be left out; leave ~{key} out to keep the default"
         return None
     if "none" in group.options:

@@ -67,7 +67,20 @@ def read_photos(name: str, photos: Iterable[str]) -> ImageSet:
 
 @dataclass(kw_only=True)
 class Data(Options, group="data"):
-    """Training images, and validation images to choose weights by.
+    """Training images, and validation images to choose weights by."""
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        """Training and validation images; what comes with LR images is trained on those.
+
+        Raises:
+            DataError: Missing or unreadable.
+        """
+        raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class Photographs(Data):
+    """Images of which LR is made.
 
     Attributes:
         prepare: What is done to each photograph first; see `srexp.data.prepare`.
@@ -83,30 +96,28 @@ class Data(Options, group="data"):
         return {**values, "prepare_size": None} if values.get("prepare") == "native" else values
 
     def load(self) -> tuple[ImageSet, ImageSet]:
-        """Training and validation images, prepared.
+        train, val = self._read()
+        return self._prepared(train), self._prepared(val)
 
-        Raises:
-            DataError: Missing or unreadable.
-        """
-        return tuple(
-            ImageSet(
-                images.name,
-                Images(
-                    (name, prepare(image, self.prepare, self.prepare_size))
-                    for name, image in images.images.items()
-                ),
-                images.remarks,
-                images.pixel_digests,
+    def _prepared(self, images: ImageSet) -> ImageSet:
+        if images.lr is not None and self.prepare != "native":
+            raise DataError(
+                f"data.prepare={self.prepare}: {images.name} has LR images of its own, which fit "
+                "its images as they are; use data.prepare=native",
+                "prepare",
             )
-            for images in self._read()
-        )  # type: ignore[return-value]
+        prepared = Images(
+            (name, prepare(image, self.prepare, self.prepare_size))
+            for name, image in images.images.items()
+        )
+        return ImageSet(images.name, prepared, images.remarks, images.pixel_digests, images.lr)
 
     def _read(self) -> tuple[ImageSet, ImageSet]:
         raise NotImplementedError
 
 
 @dataclass(kw_only=True)
-class Photos(Data, name="photos"):
+class Photos(Photographs, name="photos"):
     """The embedded photographs.
 
     Attributes:
@@ -127,7 +138,7 @@ class Photos(Data, name="photos"):
 
 
 @dataclass(kw_only=True)
-class Folder(Data, name="folder"):
+class Folder(Photographs, name="folder"):
     """Folders of pictures.
 
     Attributes:
@@ -171,20 +182,125 @@ class Folder(Data, name="folder"):
                 return images, read_folders("val", [checked("data.val_dir", self.val_dir)])
             except DataError as error:
                 raise DataError(f"data.val_dir: {error}", "val_dir") from None
-        # By content, so that the same pictures are split alike whatever their names.
-        names = sorted(images.images, key=images.pixel_digests.__getitem__)
-        if len(names) < 2:
+        if len(images.images) < 2:
             raise DataError(
                 "data.train_dir: one picture cannot be split into training and validation; "
                 "add pictures or set data.val_dir",
                 "train_dir",
             )
-        count = min(len(names) - 1, max(1, round(len(names) * self.val_fraction)))
-        order = np.random.Generator(np.random.Philox(self.split_seed)).permutation(len(names))
-        chosen = {names[i] for i in order[:count]}
-        train = images.images.only(n for n in images.images if n not in chosen)
-        val = images.images.only(n for n in images.images if n in chosen)
-        return ImageSet("train", train, images.remarks), ImageSet("val", val)
+        return split(images, self.val_fraction, self.split_seed)
+
+
+def split(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Training and validation images of one set, at least one of each.
+
+    Args:
+        images: Two or more.
+        fraction: Of them for validation.
+        seed: Of the choice.
+    """
+    # By content, so that the same pictures are split alike whatever their names.
+    names = images.by_content
+    count = min(len(names) - 1, max(1, round(len(names) * fraction)))
+    order = np.random.Generator(np.random.Philox(seed)).permutation(len(names))
+    chosen = {names[i] for i in order[:count]}
+    train = images.only(*(name for name in images.images if name not in chosen))
+    train.remarks = images.remarks
+    val = images.only(*(name for name in images.images if name in chosen))
+    val.name = "val"
+    return train, val
+
+
+def read_pairs(name: str, folders: tuple[str, str], keys: tuple[str, str]) -> ImageSet:
+    """HR images and the LR images that somebody else made of them, file by file.
+
+    See `srexp.data.names` for how files are matched.
+
+    Args:
+        name: Of the set.
+        folders: Of HR and of LR images.
+        keys: What the two are called in messages.
+
+    Raises:
+        DataError: Missing or unreadable files, a file without its partner, other channels.
+    """
+    hr_dir, lr_dir = (to_path(folder) for folder in folders)
+    hr_key, lr_key = keys
+    hr = read_folders(name, [hr_dir])
+    found = match_names(list(hr.images), pictures_in(lr_dir))
+    lr_files = one_each(found, lr_key)
+    if found[""]:
+        orphans = listed([path.name for path in found[""]])
+        raise DataError(f"{hr_key}: no picture for {orphans} in {lr_key}")
+    remarks: list[str] = []
+    lr = Images(read_pictures(lr_files.items(), remarks))
+    remarks += remarks_on(lr_dir)
+    shapes = hr.images.shapes
+    for image, low in lr.shapes.items():
+        if low[2] != shapes[image][2]:
+            raise DataError(
+                f"{image} has {shapes[image][2]} channels in {hr_key} and {low[2]} in {lr_key}"
+            )
+    return ImageSet(name, hr.images, hr.remarks + remarks, lr=lr)
+
+
+@dataclass(kw_only=True)
+class Pairs(Data, name="pairs"):
+    """Folders of HR images and of LR images that somebody else made of them.
+
+    LR is taken as it is; each HR image is `degradation.scale` times as large, or up to scale - 1
+    pixels more, which are cut off as always.
+
+    Attributes:
+        hr_dir: The folder of HR images.
+        lr_dir: The folder of LR images, one for each.
+        val_hr_dir: A folder of HR validation images; None for a seeded split of the pairs.
+        val_lr_dir: Of their LR images.
+        val_fraction: Of the pairs, for that split; at least one.
+        split_seed: Of the split: not the run's seed, so that seeds can be compared.
+    """
+
+    hr_dir: str | None
+    lr_dir: str | None
+    val_hr_dir: str | None
+    val_lr_dir: str | None
+    val_fraction: float = bounded(above=0, high=0.9)
+    split_seed: int = bounded(0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wanted = ["hr_dir", "lr_dir"]
+        if self.val_hr_dir is not None or self.val_lr_dir is not None:
+            wanted += ["val_hr_dir", "val_lr_dir"]
+        for key in wanted:
+            if not getattr(self, key):
+                raise OptionError(f"{key}=null: must name a folder (data.{key}=DIR)", key)
+            checked(key, getattr(self, key))
+
+    @classmethod
+    def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without the split where there is none."""
+        if values.get("val_hr_dir") is None:
+            return values
+        return {**values, "val_fraction": None, "split_seed": None}
+
+    def load(self) -> tuple[ImageSet, ImageSet]:
+        pairs = read_pairs(
+            "train", (str(self.hr_dir), str(self.lr_dir)), ("data.hr_dir", "data.lr_dir")
+        )
+        if self.val_hr_dir is not None:
+            return pairs, read_pairs(
+                "val",
+                (self.val_hr_dir, str(self.val_lr_dir)),
+                ("data.val_hr_dir", "data.val_lr_dir"),
+            )
+        if len(pairs.images) < 2:
+            raise DataError(
+                "data.hr_dir: one pair cannot be split into training and validation; add pairs "
+                "or set data.val_hr_dir and data.val_lr_dir",
+                "hr_dir",
+            )
+        return split(pairs, self.val_fraction, self.split_seed)
 
 
 @dataclass(kw_only=True)
@@ -334,8 +450,7 @@ class FolderBenchmark(OwnBenchmark, name="folder"):
 class PairsBenchmark(OwnBenchmark, name="pairs"):
     """HR images and the LR images that somebody else made of them, file by file.
 
-    LR is taken as it is; each HR image is `degradation.scale` times as large, or up to scale - 1
-    pixels more, which are cut off as always. See `srexp.data.names` for how files are matched.
+    LR is taken as it is; as `Pairs`.
 
     Attributes:
         hr_dir: The folder of HR images.
@@ -359,24 +474,8 @@ class PairsBenchmark(OwnBenchmark, name="pairs"):
         return {title: replace(self, title=title)}
 
     def load(self, name: str) -> ImageSet:
-        remarks: list[str] = []
-        hr_dir, lr_dir = to_path(str(self.hr_dir)), to_path(str(self.lr_dir))
+        folders = str(self.hr_dir), str(self.lr_dir)
         try:
-            hr = read_folders(name, [hr_dir])
-            found = match_names(list(hr.images), pictures_in(lr_dir))
-            lr_files = one_each(found, "lr_dir")
-            if found[""]:
-                orphans = listed([path.name for path in found[""]])
-                raise DataError(f"hr_dir: no picture for {orphans} in lr_dir")
-            lr = Images(read_pictures(lr_files.items(), remarks))
-            remarks += remarks_on(lr_dir)
+            return read_pairs(name, folders, ("hr_dir", "lr_dir"))
         except DataError as error:
             raise DataError(f"{self._at(name)}: {error}") from None
-        shapes = hr.images.shapes
-        for image, low in lr.shapes.items():
-            if low[2] != shapes[image][2]:
-                raise DataError(
-                    f"{self._at(name)}: {image} has {shapes[image][2]} channels in hr_dir and "
-                    f"{low[2]} in lr_dir"
-                )
-        return ImageSet(name, hr.images, hr.remarks + remarks, lr=lr)

@@ -37,7 +37,8 @@ class Chain(Degradation, name="chain"):
         for name in self.order or ():
             if name not in self.links:
                 raise OptionError(
-                    f"order={self.order}: has no link {name}; there are {', '.join(self.links)}",
+                    f"order=[{','.join(self.order or ())}]: there is no link {name}; there are "
+                    f"{', '.join(self.links)}",
                     "order",
                 )
         ends = [link.smallest is None for link in self.chain if link.smallest != 1]

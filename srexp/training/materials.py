@@ -80,6 +80,11 @@ def gather(experiment: Experiment) -> Materials:
     sets = {name: option.load(name) for name, option in experiment.benchmark.items()}
     remarks = [remark for images in (train, val, *sets.values()) for remark in images.remarks]
     remarks += _overlaps(train, val, sets)
+    if train.lr is not None:
+        remarks.append(
+            f"training on LR images as given; {experiment.degradation.label} is for images that "
+            "come without"
+        )
     train, skipped = _large_enough(train, experiment.trainer.hr_patch_size)
     if skipped:
         side = experiment.trainer.hr_patch_size

@@ -83,7 +83,8 @@ def test_other_mistakes_fit_one_line_and_name_the_override(
 
 
 @pytest.mark.parametrize(
-    "group", sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and p.name != "hydra")
+    "group",
+    sorted(p.name for p in conf_dir().iterdir() if p.is_dir() and p.name not in ("hydra", "link")),
 )
 def test_only_some_groups_take_lists(composed: Composed, group: str, tmp_path: Path) -> None:
     """Hydra would merge both options into one, and the run would have the label of both."""

@@ -19,6 +19,7 @@ from srexp.config.settings import build_option, experiment_of
 # What a person must add on the command line, because no default can stand for it.
 NEEDS = {
     ("data", "folder"): ["data.train_dir=pictures"],
+    ("data", "pairs"): ["data.hr_dir=hr", "data.lr_dir=lr"],
     ("benchmark", "folder"): ["benchmark.folder.dir=pictures"],
     ("benchmark", "pairs"): ["benchmark.pairs.hr_dir=hr", "benchmark.pairs.lr_dir=lr"],
     ("metric", "lpips"): ["metric.lpips.model=network.keras"],
