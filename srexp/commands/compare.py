@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srexp.commands import compare_mlflow, compare_pictures
-from srexp.comparison.results import Results, RunResults, read_files, read_run
-from srexp.comparison.tasks import common_tasks, with_todays_names
+from srexp.comparison.side_by_side import put_side_by_side, read
 from srexp.pages.table import DOCUMENTS, Table, to_csv
 from srexp.paths import to_path
 from srexp.terminal.arguments import (
@@ -101,19 +100,15 @@ def compare(given: argparse.Namespace) -> None:
         )
     chosen = _chosen(given)
     store = compare_mlflow.store_of(chosen) if given.mlflow else None
-    results: list[Results] = [read_run(run) for run in chosen]
-    results += read_files([to_path(name) for name in given.wanted if _is_table(name)])
-    results = with_todays_names(results)
-    tasks, remarks = common_tasks(results, given.benchmark, given.protocol)
-    # NumPy: only once there is something to compute.
-    from srexp.comparison.methods import BICUBIC, group
-    from srexp.comparison.tables import make_table
-
-    names = names_given(given.name, chosen, given.output_dir, [one.name for one in results])
-    methods, repeated = group(results, names)
-    bicubic = names.get(BICUBIC, BICUBIC)
-    tables = [make_table(task, methods, given.metric, bicubic) for task in tasks]
-    remarks = [*remarks, *repeated, *_about_runs(results)]
+    results = read(chosen, [to_path(name) for name in given.wanted if _is_table(name)])
+    found = put_side_by_side(
+        results,
+        metric=given.metric,
+        benchmarks=given.benchmark,
+        protocols=given.protocol,
+        names=names_given(given.name, chosen, given.output_dir, [one.name for one in results]),
+    )
+    tables, methods, remarks = found.tables, found.methods, found.remarks
     made = compare_pictures.make(given, tables, methods, remarks)
     _write(given, tables, remarks)
     compare_pictures.write(given, made)
@@ -124,13 +119,6 @@ def compare(given: argparse.Namespace) -> None:
             store, tables, methods, markdown, remarks, made.page, made.figure
         )
         print(sent, file=sys.stderr)
-
-
-def _about_runs(results: list[Results]) -> list[str]:
-    trained = [result for result in results if isinstance(result, RunResults)]
-    states = [(result.name, result.run.info["status"]) for result in trained]
-    unfinished = [f"{name} is {status}" for name, status in states if status != "FINISHED"]
-    return unfinished + [fault for result in trained for fault in result.faults]
 
 
 def _is_table(name: str) -> bool:

@@ -93,13 +93,18 @@ def to_csv(tables: Sequence[TaskTable]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for table in tables:
-        about = _about(table)
-        for row in table.rows:
-            writer.writerow(csv_values({**about, **_row_values(row)}))
-        for pair in table.pairs:
-            writer.writerow(csv_values({**about, **_pair_values(pair)}))
+    for row in to_rows(tables):
+        writer.writerow(csv_values(row))
     return text.getvalue()
+
+
+def to_rows(tables: Sequence[TaskTable]) -> list[dict[str, Any]]:
+    """One row a method against bicubic, then one a pair, with all digits."""
+    return [
+        {**_about(table), **values}
+        for table in tables
+        for values in (*map(_row_values, table.rows), *map(_pair_values, table.pairs))
+    ]
 
 
 def to_json(tables: Sequence[TaskTable], remarks: Sequence[str]) -> str:

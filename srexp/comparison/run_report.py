@@ -89,7 +89,7 @@ def html(run: RunFolder, about: About) -> str:
         results=[_result(evaluation, run.folder) for evaluation in evaluations],
         sliders=sliders,
         left_out=len(samples) - sum(map(len, sliders.values())),
-        plots=_plots(run),
+        plots=curves_of(run),
         differs=about.differs,
         config=_text(run.folder / "config.yaml"),
         environment=list(_environment(run.folder)),
@@ -233,7 +233,8 @@ def _sliders(
 # Curves
 
 
-def _plots(run: RunFolder) -> list[str]:
+def curves_of(run: RunFolder) -> list[str]:
+    """The training loss and the gains on the validation images over the steps, as SVG."""
     points = [point for point in run.points() if not point.get("final")]
     series: dict[str, tuple[list[float], list[float]]] = {}
     for point in points:

@@ -125,6 +125,18 @@ def as_typed(arguments: Sequence[str], config_dir: str | Path | None = None) -> 
     return found
 
 
+def keys_of_a_run(arguments: Sequence[str]) -> list[str]:
+    """Overrides as Hydra takes them with `resume=RUN`, else as they are.
+
+    A key is then one of the run's options, which today's defaults may not have; `config.resume`
+    refuses what the run does not have either.
+    """
+    if not any(a.startswith("resume=") and a != "resume=null" for a in arguments):
+        return list(arguments)
+    own = re.compile(r"(?!hydra\.)[a-z_]+\.[\w.]+=")
+    return [f"++{a}" if own.match(a) else a for a in arguments]
+
+
 def quoted(text: str) -> str:
     """A text in quotes, as Hydra reads it back whatever is in it."""
     escaped = re.sub(r"(\\*)\$\{", lambda m: 2 * m[1] + "\\${", text)

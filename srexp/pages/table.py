@@ -318,6 +318,13 @@ def to_html(title: str, tables: Sequence[Table], remarks: Sequence[str] = ()) ->
     )
 
 
+def fragment(*tables: Table, remarks: Sequence[str] = ()) -> str:
+    """Tables as a piece of a page, such as a cell of a notebook. All text is escaped."""
+    return render(
+        Path(__file__).parent, "fragment.html.jinja", tables=tables, remarks=list(remarks)
+    )
+
+
 # What `--format` may be where tables are for people, and who writes it.
 DOCUMENTS: dict[str, Callable[[str, Sequence[Table], Sequence[str]], str]] = {
     "markdown": lambda title, tables, remarks: (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from srexp.config.compose import conf_dir, prepare_hydra, remove_unused_sweep
 from srexp.config.errors import broken_yaml, readable
 from srexp.config.hydra_settings import check_hydra
 from srexp.config.sweeps import given_config_dir
-from srexp.config.typed import as_typed
+from srexp.config.typed import as_typed, keys_of_a_run
 from srexp.config.words import advice
 from srexp.options import OptionError
 from srexp.terminal.exit import CommandFailed, CommandInterrupted, fail
@@ -66,7 +65,7 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     known = catalogue(command)
     if line := advice(command, sys.argv[1:], _hydra_flags(), known):
         fail(line)
-    _let_keys_of_a_run_through()
+    sys.argv[1:] = keys_of_a_run(sys.argv[1:])
     prepare_hydra()
     try:
         typed = as_typed(sys.argv[1:], given_config_dir(sys.argv[1:]))
@@ -119,17 +118,6 @@ def _hydra_flags() -> dict[str, bool]:
 
     actions = get_args_parser()._actions
     return {flag: action.nargs != 0 for action in actions for flag in action.option_strings}
-
-
-def _let_keys_of_a_run_through() -> None:
-    """With `resume=RUN` a key is one of the run's options, which today's defaults may not have.
-
-    `config.resume` refuses what the run does not have either.
-    """
-    arguments = sys.argv[1:]
-    if any(a.startswith("resume=") and a != "resume=null" for a in arguments):
-        own = re.compile(r"(?!hydra\.)[a-z_]+\.[\w.]+=")
-        sys.argv[1:] = [f"++{a}" if own.match(a) else a for a in arguments]
 
 
 def _check_at_once() -> None:

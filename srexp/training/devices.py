@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from srexp.keras_settings import set_keras
+from srexp.options import OptionError
 
 
 def configure(*, threads: int | None, seed: int, mixed_precision: bool) -> None:
@@ -26,6 +27,21 @@ def configure(*, threads: int | None, seed: int, mixed_precision: bool) -> None:
     set_keras()
     keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
     keras.utils.set_random_seed(seed)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises OptionError: TensorFlow already computes with another number of threads."""
+    now = tf.config.threading.get_intra_op_parallelism_threads()
+    if now == (threads or 0):
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads or 0)
+    except RuntimeError:
+        now = now or "null"
+        raise OptionError(
+            f"trainer.threads={threads or 'null'}: this process computes with {now} already; give "
+            f"trainer.threads={now}, or begin a new process"
+        ) from None
 
 
 def environment() -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What `import srexp` offers: the commands for Python and notebooks."""
