@@ -71,7 +71,7 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
         typed = as_typed(sys.argv[1:], given_config_dir(sys.argv[1:]))
     except OptionError as error:
         fail(str(error))
-    sys.argv = [sys.argv[0], *typed]
+    sys.argv = [sys.argv[0], *_flags_last(typed)]
     _check_at_once()
     _compose_once()
     guard = Guard(task)
@@ -118,6 +118,24 @@ def _hydra_flags() -> dict[str, bool]:
 
     actions = get_args_parser()._actions
     return {flag: action.nargs != 0 for action in actions for flag in action.option_strings}
+
+
+def _flags_last(arguments: list[str]) -> list[str]:
+    """Flags with values after everything else: argparse takes overrides from one place only."""
+    takes_value = _hydra_flags()
+    others: list[str] = []
+    flags: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        flag, equals, _ = argument.partition("=")
+        if not takes_value.get(flag):
+            others.append(argument)
+            continue
+        flags.append(argument)
+        if rest and not equals and (flag not in ("--info", "-i") or "=" not in rest[0]):
+            flags.append(rest.pop(0))
+    return [*others, *flags]
 
 
 def _check_at_once() -> None:

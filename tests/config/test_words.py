@@ -123,6 +123,12 @@ def test_what_a_newcomer_types_is_answered_with_what_to_type(line: str, typed: s
         experiment_of(compose("train", [*overrides, *shlex.split(typed)]))
 
 
+def test_a_term_of_a_sum_may_be_left_out() -> None:
+    line = ["loss=sum", "~loss.terms.ssim"]  # as conf/loss/sum.yaml says
+    assert advice("train", line, FLAGS, catalogue("train")) is None
+    assert list(compose("train", line)["loss"]["terms"]) == ["mae"]
+
+
 @pytest.mark.parametrize(
     ("command", "line", "wanted"),
     [

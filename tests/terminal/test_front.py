@@ -217,6 +217,13 @@ def test_cfg_job_is_the_composed_yaml(tmp_path: Path) -> None:
     assert config["act"] == {"name": "prelu", "initial_slope": 0.25}
 
 
+def test_flags_may_stand_between_overrides(tmp_path: Path) -> None:
+    (tmp_path / "cd").mkdir()
+    typed = ("act=prelu", "--config-dir", "cd", "model.depth=5", "--cfg", "job", "seed=3")
+    config = yaml.safe_load(_run(tmp_path, "-m", "srexp", "train", *typed).stdout)
+    assert (config["act"]["name"], config["model"]["depth"], config["seed"]) == ("prelu", 5, 3)
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
