@@ -16,15 +16,17 @@ from tests_environment import command_environment
 PACKAGE = '''
 """A package of somebody else's."""
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from srexp.activations.base import Activation
+from srexp.degradations.base import NO_DRAW
 from srexp.degradations.downscale import Downscale
+from srexp.degradations.links.base import Link, draw
 from srexp.losses.base import Loss
 from srexp.models.base import Model
-from srexp.options import Options, bounded
+from srexp.options import Options, bounded, spread
 from srexp.training.algorithms.base import Algorithm
 
 
@@ -138,14 +140,24 @@ class Noisy(Downscale, name="noisy"):
     random: ClassVar[bool] = True
     noise_sigma_255: float = bounded(0, 255)
 
-    def __call__(self, hr, *, seed, eight_bit=False):
-        lr = super().__call__(hr, seed=seed, eight_bit=eight_bit)
-        noise = np.random.default_rng(seed).normal(0, self.noise_sigma_255 / 255, lr.shape)
+    def __call__(self, hr, *, draw=NO_DRAW, eight_bit=False):
+        lr = super().__call__(hr, eight_bit=eight_bit)
+        noise = draw.generator(0, "noise").normal(0, self.noise_sigma_255 / 255, lr.shape)
         return (lr + noise).astype(np.float32)
 
     @property
     def label(self):
         return f"{super().label} + noise {self.noise_sigma_255}/255"
+
+
+@dataclass(kw_only=True)
+class Salt(Link, name="salt"):
+    noisy = True
+    share: Any = spread(0, 1)
+
+    def __call__(self, image, random, size):
+        white = random.random((*image.shape[:2], 1)) < draw(self.share, random)
+        return np.where(white, 1, image).astype(np.float32)
 '''
 
 YAML = {
@@ -158,6 +170,7 @@ YAML = {
     "judge/large.yaml": "name: small\nfilters: 6\n",
     "act/mish.yaml": "name: mish\n",
     "loss/their_loss.yaml": "name: their_loss\n",
+    "link/salt.yaml": "# White pixels.\nname: salt\nshare: [0.01, 0.05] # of all\n",
     "degradation/noisy.yaml": ("defaults: [bicubic]\nname: noisy\nnoise_sigma_255: 3\n"),
 }
 
@@ -216,12 +229,13 @@ def test_one_of_each_trains(train, tmp_path: Path, tiny: tuple[str, ...]) -> Non
 def test_two_networks_with_two_optimizers_go_on_bit_for_bit(
     train, tmp_path: Path, tiny: tuple[str, ...]
 ) -> None:
-    """A network that gets LR and the enlarged image, a sum of losses, and a critic."""
+    """A network that gets LR and the enlarged image, a sum of losses, a critic, a random chain."""
     given = [
         "model=skip_espcn", "algorithm=critic", "schedule=constant", "degradation.scale=3",
         "loss=sum", "loss.terms.mae.weight=0.7", "loss.terms.ssim.weight=0.3",
         "judge@algorithm.judge=large", *of_trainer(tiny), "trainer.eval_every=4",
-        "trainer.ema=0.9", "benchmark=[]",
+        "trainer.ema=0.9", "benchmark=[]", "degradation=chain",
+        "+link@degradation.links.salt=salt", "degradation.order=[blur,resize,noise,salt,jpeg]",
     ]  # fmt: skip
     train(*given, "trainer.steps=8", "paths.output_dir=whole")
     train(*given, "trainer.steps=4", "paths.output_dir=cut")
