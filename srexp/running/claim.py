@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +68,6 @@ def claim(plan: Plan, display: RunDisplay) -> Claim:
 
 def _new_run(plan: Plan, identity: str) -> RunFolder:
     name = name_of(plan.values, plan.given, plan.job)
-    typed = [o for o in plan.given or () if not o.startswith(("paths.", "tracking"))]
     return RunFolder.create(
         plan.experiment.paths.output_dir,
         names.slug(name),
@@ -79,9 +80,14 @@ def _new_run(plan: Plan, identity: str) -> RunFolder:
         sources=sources(plan.values),
         init_from=plan.source.id if plan.source else None,
         title=name,
-        typed=" ".join(typed)[:200],
+        typed=typed_line(plan.given or ()),
         sweep=plan.job.sweep if plan.job else None,
     )
+
+
+def typed_line(given: Sequence[str]) -> str:
+    """What was typed, as a shell takes it again, but for where the run went."""
+    return shlex.join(o for o in given if not o.startswith(("paths.", "tracking")))
 
 
 def name_of(values: dict[str, Any], given: Any, job: Job | None) -> str:

@@ -174,8 +174,9 @@ def _overlaps(train: ImageSet, val: ImageSet, benchmarks: dict[str, ImageSet]) -
     remarks = []
     validation = {digest: name for name, digest in val.file_digests.items()}
     training = {digest: name for name, digest in train.file_digests.items()}
-    for name in sorted(validation[d] for d in validation.keys() & training.keys()):
-        remarks.append(f"validation image {name} is also a training image: its score says little")
+    both = sorted(validation[d] for d in validation.keys() & training.keys())
+    if both:
+        remarks.append(f"val holds training images ({listed(both)}): its score says little")
     for benchmark, images in benchmarks.items():
         digests = set(images.file_digests.values())
         both = sorted(validation[d] for d in validation.keys() & digests)

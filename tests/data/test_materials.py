@@ -170,7 +170,7 @@ def test_a_benchmark_with_training_images_is_remarked(experiment, tmp_path):
 def test_a_validation_image_among_the_training_images_is_remarked(experiment, tmp_path):
     _save(tmp_path / "val", again=_levels(24, 24, 0))
     (remark,) = gather(experiment()).remarks
-    assert remark.startswith("validation image again is also a training image")
+    assert remark.startswith("val holds training images (again)")
 
 
 @pytest.mark.parametrize("folder", ["val", "bench"])
