@@ -1,1 +1,1 @@
-"""The commands: compose, check, call, report."""
+"""One module a command: parse, call, print."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.commands import compare_mlflow, compare_pictures
+from srexp.comparison import shown_in_mlflow
+from srexp.comparison.shown import drawn_figure, page
 from srexp.comparison.side_by_side import put_side_by_side, read
+from srexp.files import write_atomically
 from srexp.pages.table import DOCUMENTS, Table, to_csv
 from srexp.paths import to_path
 from srexp.terminal.arguments import (
@@ -59,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         compare(given)
     except RunError as error:
         fail(str(error))
+    except shown_in_mlflow.NotTaken as error:
+        fail(str(error), 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,12 +81,48 @@ def _parser() -> argparse.ArgumentParser:
         "latex the one of papers, of csv the statistics)")  # fmt: skip
     add_names(add)
     add_over(parser)
-    compare_pictures.add_arguments(add)
+    _add_pictures(add)
     add("--mlflow", action="store_true", help="show it in MLflow too, as a run of its own in the "
         "runs' store: tables, page and figure")  # fmt: skip
     add("-o", "--output", type=path_type, metavar="FILE", help="write there, not to the terminal")
     add_output_dir(parser)
     return parser
+
+
+def _add_pictures(add: Callable[..., object]) -> None:
+    """`--html`, `--figure`, and what belongs to it."""
+    add("--html", type=path_type, metavar="FILE", help="a page too: tables, intervals, pictures")
+    add("--figure", type=path_type, metavar="FILE", help="the figure of a paper too, as PNG, from "
+        "whole images of the first benchmark, by the best weights (TensorFlow)")  # fmt: skip
+    add("--image", metavar="NAME", help="of the figure (default: where the runs differ most)")
+    add("--crop", type=_crop, metavar="X,Y,W,H", help="of the figure: left, top, width, height in "
+        "HR pixels (default: where the runs' errors are farthest apart)")  # fmt: skip
+
+
+def _check_files(given: argparse.Namespace) -> None:
+    """Raises RunError: --image or --crop without --figure; files that cannot be written so."""
+    for name in ("image", "crop"):
+        if getattr(given, name) is not None and given.figure is None:
+            raise RunError(f"--{name}: belongs to --figure FILE")
+    if given.figure is not None and given.figure.suffix.lower() != ".png":
+        raise RunError(f"--figure {given.figure}: the name must end in .png")
+    files = {"-o": given.output, "--html": given.html, "--figure": given.figure}
+    used: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise RunError(f"{option} {path}: cannot be written (no folder {path.parent})")
+        if (other := used.setdefault(path.resolve(), option)) != option:
+            raise RunError(f"{option} {path}: {other} is to be written there already")
+
+
+def _crop(text: str) -> tuple[int, int, int, int]:
+    try:
+        left, top, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: must be four whole numbers, X,Y,W,H") from None
+    return left, top, width, height
 
 
 def compare(given: argparse.Namespace) -> None:
@@ -90,7 +131,7 @@ def compare(given: argparse.Namespace) -> None:
     Raises:
         RunError: Runs that cannot be found, read or compared, in one line.
     """
-    compare_pictures.check(given)
+    _check_files(given)
     if given.format == "json" and given.table is not None:
         raise RunError("--table: json holds all numbers; leave one of the two out")
     if given.over is not None and _kind(given) == "statistics":
@@ -99,7 +140,7 @@ def compare(given: argparse.Namespace) -> None:
             f"papers (--table paper); the statistics have all intervals"
         )
     chosen = _chosen(given)
-    store = compare_mlflow.store_of(chosen) if given.mlflow else None
+    store = shown_in_mlflow.store_of(chosen) if given.mlflow else None
     results = read(chosen, [to_path(name) for name in given.wanted if _is_table(name)])
     found = put_side_by_side(
         results,
@@ -109,15 +150,21 @@ def compare(given: argparse.Namespace) -> None:
         names=names_given(given.name, chosen, given.output_dir, [one.name for one in results]),
     )
     tables, methods, remarks = found.tables, found.methods, found.remarks
-    made = compare_pictures.make(given, tables, methods, remarks)
+    figure = made = None
+    if given.figure is not None:
+        figure = drawn_figure(tables[0], given.image, given.crop)
+    if given.html is not None or store is not None:
+        command = shlex.join(["srexp", "compare", *sys.argv[1:]])
+        made = page(found, figure, command=command, over=given.over)
     _write(given, tables, remarks)
-    compare_pictures.write(given, made)
-    if store is not None and made.page is not None:
+    if figure is not None:
+        _save("--figure", given.figure, figure)
+    if given.html is not None and made is not None:
+        _save("--html", given.html, made.encode())
+    if store is not None and made is not None:
         both = argparse.Namespace(**{**vars(given), "format": "markdown", "table": None})
         markdown = DOCUMENTS["markdown"]("", _shown(both, tables), remarks)
-        sent = compare_mlflow.send(
-            store, tables, methods, markdown, remarks, made.page, made.figure
-        )
+        sent = shown_in_mlflow.send(store, tables, methods, markdown, remarks, made, figure)
         print(sent, file=sys.stderr)
 
 
@@ -196,7 +243,7 @@ def _write(given: argparse.Namespace, tables: list[TaskTable], remarks: list[str
     if given.output is None:
         console.out(text, highlight=False, end="")
     else:
-        compare_pictures.save("-o", given.output, text.encode())
+        _save("-o", given.output, text.encode())
 
 
 def _plain_text(parts: list[RenderableType]) -> str:
@@ -207,3 +254,11 @@ def _plain_text(parts: list[RenderableType]) -> str:
     for part in parts:
         recorder.print(part)
     return file.getvalue()
+
+
+def _save(option: str, path: Path, content: bytes) -> None:
+    """Write what an option asked for; RunError if that cannot be."""
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise RunError(f"{option} {path}: cannot be written ({error.strerror or error})") from None

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from srexp.comparison.about_run import commands, difference, mlflow_link, text
 from srexp.comparison.index import folder_size, indexed, planned_steps
 from srexp.evaluation.document import strict_json
-from srexp.running.about_run import commands, difference, mlflow_link, text
 from srexp.terminal import pipe
 from srexp.terminal.arguments import RUN, add_output_dir, make_parser
 from srexp.terminal.exit import fail

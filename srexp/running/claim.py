@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from srexp.comparison.about_run import defaults
 from srexp.config import names
 from srexp.config.identity import sources
 from srexp.config.settings import as_yaml
@@ -14,7 +15,6 @@ from srexp.data.sets import DataError
 from srexp.files import remove_parts
 from srexp.options import OptionError, flatten
 from srexp.running import remarks
-from srexp.running.about_run import defaults
 from srexp.running.display import RunDisplay
 from srexp.running.job import Job
 from srexp.running.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from srexp.running import about_run
+from srexp.comparison import about_run
 from srexp.tracking.record import RunError, RunFolder
 
 

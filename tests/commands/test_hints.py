@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import srexp
 from srexp.cli import COMMANDS
+from srexp.comparison.about_run import commands
 from srexp.config import COMMANDS as HYDRA
 from srexp.config.catalogue import catalogue
 from srexp.config.compose import compose
@@ -25,7 +26,6 @@ from srexp.config.settings import evaluate_settings, experiment_of
 from srexp.config.typed import as_typed
 from srexp.config.words import advice
 from srexp.options import OptionError
-from srexp.running.about_run import commands
 from srexp.terminal.front import _hydra_flags
 from srexp.tracking.record import RunFolder, find_run
 

@@ -1,4 +1,4 @@
-"""What `srexp compare` shows in MLflow: a run of its own, beside the runs that it compares."""
+"""A comparison in MLflow: a run of its own, beside the runs that it compares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.terminal.exit import fail
 from srexp.tracking.record import RunError, RunFolder
 from srexp.tracking.remedy import repair
 
@@ -15,6 +14,10 @@ if TYPE_CHECKING:
     from srexp.comparison.methods import Method
     from srexp.comparison.tables import TaskTable
     from srexp.tracking.mlflow_store import Store
+
+
+class NotTaken(Exception):
+    """MLflow did not take a comparison, in one line."""
 
 
 def store_of(runs: Sequence[RunFolder]) -> Store:
@@ -64,7 +67,7 @@ def send(
         What to tell.
 
     Raises:
-        SystemExit: MLflow does not take it.
+        NotTaken: MLflow does not take it.
     """
     from srexp.comparison import output
     from srexp.tracking import comparison_view
@@ -90,9 +93,8 @@ def send(
             run_id = comparison_view.show(store, name, compared, markdown, paths)
         except Exception as error:  # whatever MLflow raises
             help = repair(error, store)
-            fail(
+            raise NotTaken(
                 f"--mlflow: MLflow at {store.uri} did not take it ({one_line(error)})"
-                + (f"; {help}" if help else ""),
-                1,
-            )
+                + (f"; {help}" if help else "")
+            ) from None
     return f"in MLflow: {name}, run {run_id} at {store.uri}"

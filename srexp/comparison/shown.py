@@ -1,108 +1,28 @@
-"""What `srexp compare` makes for the eye: a page, and the figure of a paper."""
+"""A comparison for the eye: a page, and the figure of a paper."""
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import logging
 import os
-import shlex
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from srexp.files import write_atomically
+from srexp.comparison import about_run
 from srexp.options import OptionError
 from srexp.pages.table import Table
-from srexp.running import about_run
-from srexp.terminal.arguments import path_type
 from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from srexp.comparison.figure import Box
     from srexp.comparison.methods import Method
+    from srexp.comparison.side_by_side import SideBySide
+    from srexp.comparison.standard import Over
     from srexp.comparison.tables import TaskTable
 
 # Of more, the ones with the highest means are shown in a page.
 _MOST_METHODS = 6
-
-
-def add_arguments(add: Callable[..., object]) -> None:
-    """`--html`, `--figure`, and what belongs to it."""
-    add("--html", type=path_type, metavar="FILE", help="a page too: tables, intervals, pictures")
-    add("--figure", type=path_type, metavar="FILE", help="the figure of a paper too, as PNG, from "
-        "whole images of the first benchmark, by the best weights (TensorFlow)")  # fmt: skip
-    add("--image", metavar="NAME", help="of the figure (default: where the runs differ most)")
-    add("--crop", type=_crop, metavar="X,Y,W,H", help="of the figure: left, top, width, height in "
-        "HR pixels (default: where the runs' errors are farthest apart)")  # fmt: skip
-
-
-def check(given: argparse.Namespace) -> None:
-    """Raises RunError: --image or --crop without --figure; files that cannot be written so."""
-    for name in ("image", "crop"):
-        if getattr(given, name) is not None and given.figure is None:
-            raise RunError(f"--{name}: belongs to --figure FILE")
-    if given.figure is not None and given.figure.suffix.lower() != ".png":
-        raise RunError(f"--figure {given.figure}: the name must end in .png")
-    files = {"-o": given.output, "--html": given.html, "--figure": given.figure}
-    used: dict[Path, str] = {}
-    for option, path in files.items():
-        if path is None:
-            continue
-        if not path.parent.is_dir():
-            raise RunError(f"{option} {path}: cannot be written (no folder {path.parent})")
-        if (other := used.setdefault(path.resolve(), option)) != option:
-            raise RunError(f"{option} {path}: {other} is to be written there already")
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What was made: the page, and the figure as PNG; None for what was not asked for."""
-
-    page: str | None
-    figure: bytes | None
-
-
-def make(
-    given: argparse.Namespace,
-    tables: Sequence[TaskTable],
-    methods: Sequence[Method],
-    remarks: Sequence[str],
-) -> Pictures:
-    """Make what was asked for; nothing is written yet.
-
-    Raises:
-        RunError: It cannot be made, in one line.
-    """
-    figure = page = None
-    if given.figure is not None:
-        from srexp.images.io import to_png
-
-        figure = to_png(_figure(given, tables[0]))
-    if given.html is not None or given.mlflow:
-        page = _page(given, tables, methods, remarks, figure)
-    return Pictures(page, figure)
-
-
-def write(given: argparse.Namespace, made: Pictures) -> None:
-    """Write what was made.
-
-    Raises:
-        RunError: It cannot be written, in one line.
-    """
-    if given.figure is not None and made.figure is not None:
-        save("--figure", given.figure, made.figure)
-    if given.html is not None and made.page is not None:
-        save("--html", given.html, made.page.encode())
-
-
-def _crop(text: str) -> tuple[int, int, int, int]:
-    try:
-        left, top, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text}: must be four whole numbers, X,Y,W,H") from None
-    return left, top, width, height
 
 
 def _runs(table: TaskTable, most: int | None = None) -> dict[str, RunFolder]:
@@ -114,13 +34,16 @@ def _runs(table: TaskTable, most: int | None = None) -> dict[str, RunFolder]:
     return {row.name: row.method.replicates[0].run for row in rows if row.method is not None}
 
 
-def _page(
-    given: argparse.Namespace,
-    tables: Sequence[TaskTable],
-    methods: Sequence[Method],
-    remarks: Sequence[str],
-    drawn: bytes | None,
-) -> str:
+def page(found: SideBySide, drawn: bytes | None, *, command: str, over: Over | None = None) -> str:
+    """A page of a comparison: tables, intervals, pictures.
+
+    Args:
+        found: The comparison.
+        drawn: A figure of its first task as PNG, or None for what the runs kept.
+        command: That makes it again.
+        over: What intervals in the table of papers are over.
+    """
+    tables, methods, remarks = found.tables, found.methods, found.remarks
     from srexp.comparison import report
     from srexp.comparison.output import to_sections
     from srexp.comparison.pictures import PAGE_BYTES, kept_figure, sliders
@@ -143,8 +66,8 @@ def _page(
     return report.html(
         f"{count} methods compared" if count > 1 else methods[0].name,
         sections,
-        command=shlex.join(["srexp", "compare", *sys.argv[1:]]),
-        standard=standard_tables(tables, given.over) if len(tables) > 1 or given.over else (),
+        command=command,
+        standard=standard_tables(tables, over) if len(tables) > 1 or over else (),
         methods=Table(
             ("method", "seeds", "from"), tuple(_about(method) for method in methods), words=3
         ),
@@ -183,25 +106,36 @@ def _about(method: Method) -> tuple[str, str, str]:
     return method.name, seeds, ", ".join(sources)
 
 
-def _figure(given: argparse.Namespace, table: TaskTable) -> np.ndarray:
+def drawn_figure(table: TaskTable, image: str | None, crop: Box | None) -> bytes:
+    """The figure of a paper as PNG, from whole images by the best weights (TensorFlow).
+
+    Args:
+        table: Of whose runs.
+        image: Its name; None for where the runs differ most.
+        crop: Left, top, width, height in HR pixels; None for where their errors are farthest apart.
+
+    Raises:
+        RunError: It cannot be made, in one line.
+    """
     from srexp.comparison.pictures import figure, scenes
     from srexp.config.compose import compose
+    from srexp.images.io import to_png
     from srexp.quiet import quiet_import
     from srexp.training.checkpoint import CheckpointError
 
     runs = _runs(table)
     if not runs:
         raise RunError("--figure: needs a run, whose weights make its images; tables have none")
-    image = given.image or _image_of_most_difference(table)
+    image = image or _image_of_most_difference(table)
     paths = compose("train")["paths"]
     try:
-        found = scenes(runs, table.task, image, paths, given.crop)
+        found = scenes(runs, table.task, image, paths, crop)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with quiet_import():
-            import tensorflow
+            importlib.import_module("srexp.training.trained")
         # A network for each run is traced; its warning that this is often says nothing here.
-        tensorflow.get_logger().setLevel("ERROR")
-        return figure(found, given.crop)
+        logging.getLogger("tensorflow").setLevel("ERROR")
+        return to_png(figure(found, crop))
     except (OptionError, CheckpointError) as error:
         raise RunError(f"--figure: {error}") from None
 
@@ -217,11 +151,3 @@ def _image_of_most_difference(table: TaskTable) -> str:
     rows = method.evaluations(table.task)[0].rows
     gains = {r.image: r.psnr - r.psnr_bicubic for r in rows if r.image in table.images}
     return max(gains, key=lambda name: gains[name])
-
-
-def save(option: str, path: Path, content: bytes) -> None:
-    """Write what an option asked for; RunError if that cannot be."""
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise RunError(f"{option} {path}: cannot be written ({error.strerror or error})") from None
