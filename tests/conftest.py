@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 # A shell has what it starts in the background ignore it, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Likewise nohup.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Somebody's own settings of MLflow would send what the tests make to his server.
 for name in [name for name in os.environ if name.startswith("MLFLOW_")]:

@@ -247,7 +247,7 @@ def test_code_that_was_changed_would_go_on_to_other_weights(
             assert resumed(run, values, []) == values
             continue
         (run.checkpoints / "best.npz").touch()
-        message = f"^resume={run.id}: {said}.*: python -m srexp train init_from={run.id}$"
+        message = f"^resume={run.id}: {said}.*: python -m srexp train init_from={run.typed()}$"
         with pytest.raises(OptionError, match=message):
             resumed(run, values, [])
 
