@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations, product
 from typing import Any
 
@@ -167,6 +167,9 @@ def _in_force(setting: Setting, task: Task) -> bool:
 def _changed(settings: Sequence[Setting], task: Task) -> Task | None:
     """The task under changed settings; None where they cannot be (Pillow, no antialiasing)."""
     protocol, degradation = task.protocol, task.degradation
+    keys = {field.name for field in fields(degradation)}  # a chain has no antialiasing of its own
+    if any(setting.degradation.keys() - keys for setting in settings):
+        return None
     try:
         for setting in settings:
             protocol = replace(protocol, **setting.protocol)

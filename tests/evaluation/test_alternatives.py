@@ -12,7 +12,9 @@ from PIL import Image
 
 from srexp.data.sets import ImageSet
 from srexp.data.sources import read_photos
+from srexp.degradations.chain import Chain
 from srexp.degradations.downscale import Downscale
+from srexp.degradations.links.resizing import Resize
 from srexp.evaluation.alternatives import explain
 from srexp.evaluation.published import Measured, PublishedRow, bicubic_report
 from srexp.evaluation.reproduction import explanation_lines
@@ -107,6 +109,20 @@ FAULTS = {
                          {"engine": "pillow"}, "degradation.engine=pillow",
                          "degradation.engine=matlab"),
 }  # fmt: skip
+
+
+def test_a_chain_is_tried_under_the_settings_that_it_has(images) -> None:
+    """It has no antialiasing of its own, and its baseline an engine."""
+    resize = Resize(factor=None, interpolation="bicubic", engine="matlab", antialias=True)
+    chain = Chain(
+        scale=2, interpolation="bicubic", engine="matlab", links={"a": resize}, order=None, seed=0
+    )
+    pillow = replace(chain, engine="pillow")
+    theirs = {m.task.degradation.scale: m.psnr for m in
+              _measured(images, lambda scale: (0.0, None), degradation=pillow)}  # fmt: skip
+    measured = _measured(images, lambda scale: (theirs[scale], None), degradation=chain)
+    found = explain(measured)
+    assert [s.degradation for a in found.whole for s in a.settings] == [{"engine": "pillow"}]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -46,9 +46,6 @@ class Compression(Link):
             opened = np.asarray(file.convert("L" if image.shape[2] == 1 else "RGB"))
         return from_uint8(opened if opened.ndim == 3 else opened[..., None])
 
-    def reach(self, factor: float) -> float:
-        return 24  # the largest block, 16x16, and what is filtered across its edges
-
     @property
     def label(self) -> str:
         return f"{type(self).__name__} {shown(self.quality)} ({self.code_version})"
@@ -67,6 +64,9 @@ class Jpeg(Compression, name="jpeg"):
 
     code_version: ClassVar[str] = _library("libjpeg_turbo", "jpg")
 
+    def reach(self, factor: float) -> float:
+        return 16  # a block of chroma that was halved, or the next one, with which it is smoothed
+
     subsampling: str = choice("4:4:4", "4:2:2", "4:2:0")
 
     def _save(self, picture: Image.Image, content: io.BytesIO, quality: int) -> None:
@@ -83,6 +83,9 @@ class WebP(Compression, name="webp"):
     """WebP by libwebp, as Pillow brings it."""
 
     code_version: ClassVar[str] = _library("webp")
+
+    def reach(self, factor: float) -> float:
+        return 24  # a block, 16x16, and what is filtered across its edges
 
     def _save(self, picture: Image.Image, content: io.BytesIO, quality: int) -> None:
         picture.save(content, "WEBP", quality=quality)
