@@ -11,7 +11,7 @@ from srexp.comparison.results import read_evaluation
 from srexp.config.asked import ask
 from srexp.config.overrides import named
 from srexp.library.rows import Rows
-from srexp.library.run import Run, rows_of, silence_tensorflow
+from srexp.library.run import Run, rows_of, silence
 from srexp.running.evaluation import evaluate_settings_of, score_all
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def evaluate(
         asked.append(f"benchmark={sets[0] if len(sets) == 1 else several}")
     if output_dir is not None:
         asked.append(f"paths.output_dir={output_dir}")
-    silence_tensorflow()
+    silence()
     values, given = ask("evaluate", asked)
     settings, folder = evaluate_settings_of(values, named(given))
     display = _Silent()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from html import escape
@@ -173,7 +174,7 @@ class Run:
 
         run = self._opened()
         here = Paths(self.folder.parent, Path(run.config["paths"]["data_dir"]))
-        silence_tensorflow()
+        silence()
         experiment = experiment_here(run, here)
         with quiet_import():
             from srexp.training.trained import load_upscaler
@@ -250,9 +251,10 @@ def _means(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def silence_tensorflow() -> None:
-    """Keep its messages about missing GPUs back, as commands do; before it is imported."""
+def silence() -> None:
+    """Keep back what TensorFlow says of missing GPUs, and MLflow's imports of missing widgets."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def where(output_dir: str | Path | None) -> Path:

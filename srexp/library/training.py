@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srexp.config.asked import ask
-from srexp.library.run import Run, silence_tensorflow
+from srexp.library.run import Run, silence
 from srexp.options import OptionError
 from srexp.running.display import RunDisplay
 from srexp.running.run import train_run
@@ -55,7 +55,7 @@ def train(
         KeyboardInterrupt: It was stopped; what was trained is saved, the run is INTERRUPTED.
     """
     asked = [*overrides, *([f"paths.output_dir={output_dir}"] if output_dir is not None else [])]
-    silence_tensorflow()
+    silence()
     values, given = ask("train", asked, config_dir)
     _check(values)
     display, silent = _display(progress)

@@ -145,7 +145,6 @@ def test_a_dead_server_costs_a_note_and_sync_sends_the_rest(trained, command) ->
         (["loss=mse"], ["is no group of this command, but of srexp train; to score a trained"]),
         (["protocol=rgb", "protocol.rgb.luma=full"], ["protocol.rgb.luma=full: has no effect in"]),
         (["method=bicubic", "model=lanczos"], ["method=bicubic: is what tables call the baseline"]),
-        (["save_sr=3"], ["save_sr=3: must be true, false or a folder"]),
         (["++weights=last"], ["weights=last: of which run?"]),
         (["-m", "seed=1,2", "json=true"], ["json=true: prints one document"]),
         (["timing=often"], ["timing=often: must be true or false"]),

@@ -21,7 +21,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
 @pytest.fixture(scope="module")
 def bicubic() -> Upscaler:
-    degradation = build_option("degradation", compose("train")["degradation"], "degradation")
+    degradation = build_option(
+        "degradation", compose("train", ["degradation.engine=pillow"])["degradation"], "degradation"
+    )
     return Upscaler(Resampler(interpolation="bicubic"), degradation, channels=3)
 
 
