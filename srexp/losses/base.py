@@ -36,6 +36,11 @@ class Loss(Options, group="loss"):
         """The smallest side of a patch, in HR pixels."""
         return 1
 
+    @property
+    def terms_given(self) -> tuple[str, ...]:
+        """The names of the terms that `build` gives; empty where only a step tells."""
+        return (self.name,) if type(self).build is Loss.build else ()
+
     def value(self, hr: Any, sr: Any) -> Any:
         """The loss of two `[N, H, W, C]` float32 tensors: a scalar, the mean over all."""
         raise NotImplementedError

@@ -32,6 +32,16 @@ class Sum(Loss, name="sum"):
     def minimum_side(self) -> int:
         return max(term.minimum_side for term in self.terms.values())
 
+    @property
+    def terms_given(self) -> tuple[str, ...]:
+        found: list[str] = []
+        for name, term in self.terms.items():
+            inner = term.terms_given
+            if not inner:
+                return ()
+            found += [name] if len(inner) == 1 else [f"{name}_{one}" for one in inner]
+        return tuple(found)
+
     def build(self, *, channels: int, scale: int) -> LossFunction:
         parts = {
             name: term.weighted(channels=channels, scale=scale) for name, term in self.terms.items()

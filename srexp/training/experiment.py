@@ -118,6 +118,13 @@ class Experiment:
             OptionError: That is not known of it.
         """
         name, direction = self.trainer.monitor, self.trainer.monitor_direction
+        curves = self.algorithm.curves(self.loss)
+        if curves and name not in (*curves, *self.metric, "psnr", "ssim", "last"):
+            raise OptionError(
+                f"trainer.monitor={name}: must be psnr, ssim, last, a metric that is measured "
+                f"(metric=[ms_ssim]), or a curve of this training: {', '.join(curves)}",
+                "trainer.monitor",
+            )
         if direction is not None:
             return direction == "max"
         if name in self.metric:

@@ -48,7 +48,7 @@ def settings(run: RunFolder) -> dict:
 def test_going_on_is_refused_with_what_to_do(run: RunFolder) -> None:
     message = (
         r"^resume=\S+: was begun by an older srexp, which would go on to other weights \(results "
-        rf"version 1, here {RESULTS_VERSION}\); .*: python -m srexp train init_from={run.id}$"
+        rf"version 1, here {RESULTS_VERSION}\); .*: python -m srexp train init_from={run.typed()}$"
     )
     with pytest.raises(OptionError, match=message):
         resumed(run, compose(), [])

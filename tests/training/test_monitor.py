@@ -60,17 +60,36 @@ def test_a_direction_turns_it_round(tmp_path: Path) -> None:
     assert best_step(run) == min(points, key=points.__getitem__)
 
 
-def test_a_curve_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    values = tiny(pictures(tmp_path), "trainer.monitor=loss_mse", "trainer.steps=10")
-    with pytest.raises(OptionError, match=r"monitor=loss_mse: this training's curves are loss$"):
-        finish(begin(tmp_path / "runs", values))
+@pytest.mark.parametrize(
+    ("given", "curves"),
+    [
+        (("trainer.monitor=loss_mse",), "loss"),
+        (("trainer.monitor=train/loss", "trainer.monitor_direction=min"), "loss"),
+        (("loss=sum", "trainer.monitor=loss_fft"), "loss, loss_mae, loss_ssim"),
+    ],
+)
+def test_a_curve_that_is_not_there_is_told_with_those_that_are(
+    given: tuple[str, ...], curves: str
+) -> None:
+    with pytest.raises(OptionError, match=f"a curve of this training: {curves}$"):
+        experiment_of(compose("train", list(given)))
 
 
-def test_an_unknown_name_wants_a_direction() -> None:
+def test_a_term_of_a_sum_may_be_monitored(tmp_path: Path) -> None:
+    values = tiny(
+        pictures(tmp_path), "loss=sum", "trainer.monitor=loss_ssim", "trainer.steps=20",
+    )  # fmt: skip
+    run = finish(begin(tmp_path / "runs", values))
+    points = curve(run, "train/loss_ssim")
+    assert best_step(run) == min(points, key=points.__getitem__)
+
+
+def test_a_metric_is_monitored_where_it_is_measured() -> None:
     with pytest.raises(OptionError, match=r"^trainer\.monitor=ms_ssim: must be psnr, ssim, last"):
         experiment_of(compose("train", ["trainer.monitor=ms_ssim"]))
-    for more in (["trainer.monitor_direction=max"], ["metric=[ms_ssim]"]):
-        assert experiment_of(compose("train", ["trainer.monitor=ms_ssim", *more])).monitor_rises
+    assert experiment_of(
+        compose("train", ["trainer.monitor=ms_ssim", "metric=[ms_ssim]"])
+    ).monitor_rises
 
 
 def test_a_direction_that_is_known_is_no_other_run() -> None:

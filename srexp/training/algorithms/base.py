@@ -10,6 +10,7 @@ from srexp.options import Options
 if TYPE_CHECKING:
     import keras
 
+    from srexp.losses.base import Loss
     from srexp.training.experiment import Experiment
     from srexp.training.learner import Learner
     from srexp.training.strategy import Strategy
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True)
 class Algorithm(Options, group="algorithm"):
     """What one step does: which networks are trained, by which optimizers, to lower what."""
+
+    def curves(self, loss: Loss) -> tuple[str, ...]:
+        """The names of the scalars that a step gives; empty where only a step tells."""
+        return ()
 
     def build(self, experiment: Experiment, network: keras.Model, strategy: Strategy) -> Learner:
         """The networks, their optimizers and the step.

@@ -11,7 +11,7 @@ from srexp.training.algorithms.base import Algorithm
 if TYPE_CHECKING:
     import keras
 
-    from srexp.losses.base import LossFunction
+    from srexp.losses.base import Loss, LossFunction
     from srexp.training.experiment import Experiment
     from srexp.training.learner import Learner
     from srexp.training.strategy import Strategy
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True)
 class Supervised(Algorithm, name="supervised"):
     """One network, one optimizer, one loss (of one or several terms) between SR and HR."""
+
+    def curves(self, loss: Loss) -> tuple[str, ...]:
+        terms = loss.terms_given
+        if len(terms) == 1:
+            return ("loss",)
+        return ("loss", *(f"loss_{name}" for name in terms)) if terms else ()
 
     def build(self, experiment: Experiment, network: keras.Model, strategy: Strategy) -> Learner:
         return supervised(
