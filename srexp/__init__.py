@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from srexp.library.comparison import Comparison, compare
     from srexp.library.evaluation import evaluate
     from srexp.library.run import Run, open_run, runs
+    from srexp.library.sweeping import sweep
     from srexp.library.training import train
     from srexp.options import OptionError
     from srexp.tracking.record import RunError
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "open_run",
     "runs",
+    "sweep",
     "train",
 ]
 
@@ -46,6 +48,7 @@ _WHERE = {
     "evaluate": "srexp.library.evaluation",
     "Run": "srexp.library.run",
     "open_run": "srexp.library.run",
+    "sweep": "srexp.library.sweeping",
     "runs": "srexp.library.run",
     "train": "srexp.library.training",
     "OptionError": "srexp.options",

@@ -40,7 +40,7 @@ def ask(
         if not isinstance(one, str):
             raise OptionError(f"{one!r}: an override is a text, such as 'model.depth=7'")
     if only := named(overrides) & {"hydra", "sweep"}:
-        raise OptionError(f"{only.pop()}: many runs are started by a command (srexp train -m)")
+        raise OptionError(f"{only.pop()}: many runs are started by srexp.sweep, or srexp train -m")
     known = catalogue(command)
     if line := advice(command, overrides, {}, known):
         raise OptionError(line)
