@@ -63,7 +63,7 @@ def _ours(text: str, known: Catalogue) -> str | None:
 
 def _twice(text: str, known: Catalogue) -> str | None:
     """`+link@degradation.links.jpeg=jpeg` where there is one already."""
-    match = re.match(r"(\S+@(\S+)) appears more than once in the final defaults list", text)
+    match = re.match(r"(?:Multiple values for )?(\S+@(\S+?))(?:\.\s| appears more than)", text)
     return match and (
         f"+{match[1]}: there is {match[2]} already; leave + out to replace it, or call the new one "
         "otherwise"

@@ -38,7 +38,7 @@ def deciding(config: dict[str, Any]) -> dict[str, Any]:
         config: Resolved, as plain data; of an older run, too.
     """
     config = _each_option(with_additions(config), _typed)
-    config = _each_option(config, _usual)
+    config = usual(config)
     degradation, model = config.get("degradation") or {}, config.get("model") or {}
     if model.get("upscale_interpolation", "") == degradation.get("interpolation"):
         config["model"] = {**model, "upscale_interpolation": None}  # what None means
@@ -65,6 +65,11 @@ def config_digest(config: dict[str, Any]) -> str:
     return digest([values, sources(config)], digits=16)
 
 
+def usual(config: dict[str, Any]) -> dict[str, Any]:
+    """With what has no effect beside the rest at one value, and links by their place."""
+    return _each_option(dict(config), _usual)
+
+
 def with_additions(config: dict[str, Any]) -> dict[str, Any]:
     """An older run's configuration with what was added since, at the old behaviour."""
     return _each_option(config, _with_added)
@@ -85,7 +90,7 @@ def sources(config: dict[str, Any]) -> dict[str, str]:
     """
     return {
         key: version
-        for key, cls in _classes(_each_option(dict(config), _usual)).items()
+        for key, cls in _classes(usual(config)).items()
         if key.split(".")[0] not in _CODE_WITHOUT_EFFECT and (version := _version(cls))
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from srexp.config.catalogue import SEVERAL
 from srexp.config.effect import is_folder
-from srexp.config.identity import deciding, sources, with_additions
+from srexp.config.identity import deciding, sources, usual, with_additions
 from srexp.config.registry import implementation
 from srexp.config.settings import with_folders
 from srexp.options import OptionError, flatten
@@ -144,8 +144,8 @@ def _check_code(run: RunFolder, values: dict[str, Any]) -> None:
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise OptionError(
-                f"resume={run.id}: the code of {key}={_name_of(values, key)} was changed since it "
-                f"began, and would go on to other weights; {again}"
+                f"resume={run.id}: the code of {key}={_name_of(usual(values), key)} was changed "
+                f"since it began, and would go on to other weights; {again}"
             )
 
 

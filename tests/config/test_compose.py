@@ -73,6 +73,7 @@ def test_a_typo_is_answered_with_the_nearest_name(
         ("act=relu,prelu", "takes one option, as in act=relu; one run for each: -m act=relu,prelu"),
         ('seed=1, "m" é', "wants quotes of its own"), ("model.depth=[1", "[1"),
         ("model.depth=3=", "=3="),
+        ("link@degradation.links.noise=jpeg,webp", "each: -m link@degradation.links.noise="),
         ("~foo", "~foo: no such key or group"), ("+model.depth=3", "already at 'model.depth'"),
     ],
 )  # fmt: skip
@@ -80,6 +81,20 @@ def test_other_mistakes_fit_one_line_and_name_the_override(
     known: Catalogue, override: str, wanted: str
 ) -> None:
     assert wanted in message(known, override)
+
+
+def test_a_place_in_a_chain_takes_one_link(known: Catalogue) -> None:
+    given = "link@degradation.links.noise=[jpeg,webp]"
+    with pytest.raises(
+        OptionError, match=f"^{re.escape(given)}: takes one option, as in link@degr"
+    ):
+        compose("train", ["degradation=chain", given])
+    for link in ("jpeg", "gaussian_noise"):
+        with pytest.raises(HydraException) as twice:
+            compose("train", ["degradation=chain", f"+link@degradation.links.noise={link}"])
+        assert readable(twice.value, known).startswith(
+            "+link@degradation.links.noise: there is degradation.links.noise already; leave + out"
+        )
 
 
 @pytest.mark.parametrize(

@@ -233,10 +233,12 @@ def test_what_has_no_effect_may_be_said_otherwise(go: Go) -> None:
 def test_code_that_was_changed_would_go_on_to_other_weights(
     tmp_path: Path, composed: Composed, begun: bool
 ) -> None:
-    values = composed("train")
+    values = composed("train", "degradation=chain")
     for info, said in (
         ({"results_version": RESULTS_VERSION, "sources": {"act": "an older one"}},
          "the code of act=leaky_relu was changed since it began"),
+        ({"results_version": RESULTS_VERSION, "sources": {"degradation.links.3": "jpeg 0.1"}},
+         "the code of degradation.links.3=jpeg was changed since it began"),
         ({"results_version": RESULTS_VERSION + 1}, "was begun by a newer srexp"),
         ({}, "was begun by an older srexp"),
     ):  # fmt: skip

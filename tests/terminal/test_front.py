@@ -62,8 +62,8 @@ def test_command_help_explains_every_group_option_and_key(
 ) -> None:
     text = _explained(capsys, command)
     known = catalogue(command)
-    for group in known.groups.values():
-        assert re.search(rf"^{group.name}(=| +\w)", text, re.MULTILINE), group.name
+    for group in known.every_group:
+        assert re.search(rf"^{re.escape(group.typed)}(=| +\w|$)", text, re.MULTILINE), group.name
         for option in group.options.values():
             assert len(group.options) == 1 or re.search(
                 rf"^  {option.name} +\S", text, re.MULTILINE
@@ -105,6 +105,10 @@ def test_help_of_every_key_option_and_group(
         ("model=srcnn", "model.kernel_sizes=[9,1,5]"),
         ("relu", "act=relu"),
         ("trainer.steps=10", "no epochs"),
+        ("degradation.links.noise.sigma", "a number between 0 and 255, or two to draw between"),
+        ("degradation.links.NAME.quality", "a number between 1 and 100, or two to draw between"),
+        ("link", "gaussian_blur Blur by a Gaussian"),
+        ("jpeg", "+link@degradation.links.NAME=jpeg Saved as JPEG"),
     ],
 )
 def test_help_says_what_a_key_takes(
@@ -255,6 +259,20 @@ def test_flags_may_stand_between_overrides(tmp_path: Path) -> None:
         ("srexp train experiment=srcnn_915_x3_t91 model.kern", {"model.kernel_sizes="}),
         ("srexp train protocol=[rgb,y_paper] protocol.", {"protocol.rgb.", "protocol.y_paper."}),
         ("srexp train hyd", {"hydra.", "hydra/"}),
+        ("srexp train degradation=chain +link@", {"+link@degradation.links."}),
+        ("srexp train +link@degradation.links.x=j", {"+link@degradation.links.x=jpeg"}),
+        (
+            "srexp train degradation=chain link@degradation.links.noise=po",
+            {"link@degradation.links.noise=poisson_noise"},
+        ),
+        (
+            "srexp train degradation=chain degradation.links.",
+            {f"degradation.links.{name}." for name in ("blur", "resize", "noise", "jpeg")},
+        ),
+        (
+            "srexp train degradation=chain +link@degradation.links.x=jpeg degradation.links.x.q",
+            {"degradation.links.x.quality="},
+        ),
         ("srexp train trainer.dry_run=", {"trainer.dry_run=true", "trainer.dry_run=false"}),
         ("srexp train -m act=relu,pr", {"act=relu,prelu"}),
         ("srexp evaluate benchmark=[set5,set1", {"benchmark=[set5,set14"}),
