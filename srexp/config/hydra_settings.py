@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from srexp.config.catalogue import SEVERAL
 from srexp.options import OptionError
 
 NO_LOGGING = "nothing here writes by Python's logging; to keep what a command says, add > FILE 2>&1"
@@ -48,6 +53,39 @@ def check_hydra(config: DictConfig) -> None:
         chosen = choices.get(f"hydra/{group}")
         if chosen not in ("none", None):
             raise OptionError(f"hydra/{group}={chosen}: {NO_LOGGING}")
+
+
+def check_sweeper_params(arguments: Sequence[str]) -> None:
+    """Refuse `hydra.sweeper.params` on the command line, where a sweep is typed with -m.
+
+    Raises:
+        OptionError: Says what to type.
+    """
+    for argument in arguments:
+        match = re.fullmatch(r"\+{0,2}hydra\.sweeper\.params(?:\.([\w./@-]+))?=(.*)", argument)
+        if match is None:
+            continue
+        params = {match[1]: match[2].strip("'\"")} if match[1] else _read_params(argument)
+        words = [f"{key}={_alternatives(key, value)}" for key, value in params.items()]
+        typed = " ".join(map(shlex.quote, words or ["KEY=A,B"]))
+        raise OptionError(f"{argument}: is for files of sweep/; type -m {typed}")
+
+
+def _read_params(argument: str) -> dict[str, Any]:
+    try:
+        value = OverridesParser.create().parse_override(argument).value()
+    except (HydraException, ValueError):
+        return {}
+    return {str(key): value[key] for key in value} if isinstance(value, dict) else {}
+
+
+def _alternatives(key: str, value: Any) -> str:
+    """`relu,prelu` also where it was written as a list."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    text = str(value)
+    listed = text.startswith("[") and text.endswith("]") and key not in SEVERAL
+    return text[1:-1] if listed else text
 
 
 def _given(hydra: dict[str, Any]) -> list[str]:

@@ -27,7 +27,8 @@ def choices_of(
             for job in given
         ]
         swept = list(set().union(*differing)) if len(given) > 1 else list(given[0])
-        swept = [key for key in swept if key != "sweep"]  # the preset, which all have
+        # The preset and the folder, which all have.
+        swept = [key for key in swept if key not in ("sweep", "paths.output_dir")]
     return [{key: value for key, value in job.items() if key in swept} for job in given]
 
 
@@ -42,7 +43,8 @@ def names_of(choices: Sequence[dict[str, str]]) -> list[str]:
             for choice in choices
         ]
 
-    whole, brief = named(lambda key, value: value), named(value_text)
+    whole = named(lambda key, value: value)
+    brief = named(lambda key, value: value_text(key, value.strip("'\"")))
     return brief if len(set(brief)) == len(set(whole)) else whole
 
 

@@ -122,7 +122,22 @@ def as_typed(arguments: Sequence[str], config_dir: str | Path | None = None) -> 
         elif _is_group(key, config_dir):
             value = _names(value)
         found.append(f"{signs}{key}={value}")
+    if sweeps:
+        _check_once(found)
     return found
+
+
+def _check_once(overrides: Sequence[str]) -> None:
+    """Refuse a swept key that is given again: the last would win, and the sweep be lost."""
+    given: dict[str, str] = {}
+    for match in filter(None, map(_OVERRIDE.fullmatch, overrides)):
+        _, key, value = match.groups()
+        before = given.setdefault(key, value)
+        swept = [v for v in (before, value) if len(_split(v)) > 1 or _FUNCTION.fullmatch(v)]
+        if before != value and swept:
+            raise OptionError(
+                f"{key}: is given twice, as {before} and as {value}; leave one out", key
+            )
 
 
 def keys_of_a_run(arguments: Sequence[str]) -> list[str]:
@@ -154,7 +169,14 @@ def _sweep(key: str, value: str, kind: TextKey, sweeps: bool, may_sweep: bool) -
     if len(parts) == 1 or (not sweeps and (_is_there(value) or not (may_sweep or kind.there))):
         return _value(key, value, kind, sweeps)
     if may_sweep:
-        return ",".join(_value(key, part, kind, sweeps) for part in parts)
+        values = [_value(key, part, kind, sweeps) for part in parts]
+        if key == "paths.output_dir":
+            raise OptionError(
+                f"{key}={value}: a sweep has one output folder, for its summary; one with a comma "
+                f"in its name: {shlex.quote(f'{key}={quoted(value)}')}",
+                key,
+            )
+        return ",".join(values)
     raise OptionError(f"{several_values(key, value)}; there is nothing of this name", key)
 
 

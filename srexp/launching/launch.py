@@ -81,6 +81,9 @@ class Launch:
             warm_up(_PRELOAD)  # takes seconds, while the jobs are composed and checked
         setup_globals()
         plans = [self._plan(list(o), first_index + i) for i, o in enumerate(job_overrides)]
+        folder = str(self._config.paths.output_dir)
+        if any(plan.values["paths"]["output_dir"] != folder for plan in plans):
+            raise OptionError("paths.output_dir: a sweep has one output folder, for its summary")
         experiments, remarks = _checked(plans)
         if all(experiment.trainer.dry_run for experiment in experiments):
             names = names_of(choices_of([plan.overrides for plan in plans], self.swept))

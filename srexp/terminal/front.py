@@ -18,7 +18,7 @@ from yaml import YAMLError
 from srexp.config.catalogue import catalogue
 from srexp.config.compose import conf_dir, prepare_hydra, remove_unused_sweep
 from srexp.config.errors import broken_yaml, readable
-from srexp.config.hydra_settings import check_hydra
+from srexp.config.hydra_settings import check_hydra, check_sweeper_params
 from srexp.config.sweeps import given_config_dir
 from srexp.config.typed import as_typed, keys_of_a_run
 from srexp.config.words import advice
@@ -68,6 +68,7 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     sys.argv[1:] = keys_of_a_run(sys.argv[1:])
     prepare_hydra()
     try:
+        check_sweeper_params(sys.argv[1:])
         typed = as_typed(sys.argv[1:], given_config_dir(sys.argv[1:]))
     except OptionError as error:
         fail(str(error))

@@ -17,6 +17,7 @@ from srexp.config.names import (
     slug,
     typed_words,
 )
+from srexp.config.sweeps import choices_of
 from srexp.config.sweeps import names_of as jobs_named
 from srexp.options import flatten
 from srexp.tracking.record import RunFolder
@@ -134,3 +135,9 @@ def test_an_id_of_a_run_is_one_word_that_can_be_typed(output: object) -> None:
     run.release()
     assert re.fullmatch(r"\d{4}(-\d\d){2}_\d\d(-\d\d){2}_depth-5_act-prelu_[0-9a-f]{4}", run.id)
     assert compose(overrides=[f"init_from={run.id}"])["init_from"] == run.id
+
+
+def test_a_folder_in_quotes_is_named_without_them() -> None:
+    jobs = choices_of([["data.train_dir='x y/a'"], ["data.train_dir='x y/b'"]])
+    assert jobs_named(jobs) == ["train_dir=a", "train_dir=b"]
+    assert choices_of([["model.depth=2", "paths.output_dir='a,b'"]]) == [{"model.depth": "2"}]

@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from srexp.config.compose import compose
+from srexp.config.hydra_settings import check_sweeper_params
 from srexp.config.reproduction import ReproduceSettings
 from srexp.config.settings import EvaluateSettings, evaluate_settings, experiment_of
 from srexp.config.typed import as_typed, quoted, text_key, typed_override
@@ -107,6 +108,34 @@ def test_in_a_sweep_a_comma_still_sweeps() -> None:
     jobs = [read(f"data.train_dir={text}") for text in override.sweep_string_iterator()]
     assert jobs == ["a,b", "2024", ["2024", "x"], "it's", "a=b"]
     assert as_typed(["-m", "run=choice(a,b)"])[1] == "run=choice(a,b)"
+
+
+def test_a_sweep_has_one_output_folder() -> None:
+    with pytest.raises(OptionError, match="has one output folder") as caught:
+        as_typed(["-m", "model.depth=2,3", "paths.output_dir=a b,c/../ü"])
+    (typed,) = shlex.split(str(caught.value).partition("in its name: ")[2])
+    given = as_typed(["-m", "model.depth=2,3", typed])
+    assert read(given[2]) == "a b,c/../ü"
+
+
+def test_a_swept_key_is_given_once() -> None:
+    with pytest.raises(OptionError, match="is given twice, as 2,3 and as 2"):
+        as_typed(["-m", "model.depth=2,3", "act=relu", "model.depth=2"])
+    as_typed(["-m", "model.depth=2", "act=relu,prelu", "model.depth=3"])  # nothing is lost
+
+
+@pytest.mark.parametrize(
+    ("argument", "typed"),
+    [
+        ("+hydra.sweeper.params.act=relu", "act=relu"),
+        ('hydra.sweeper.params={act:"[relu,prelu]"}', "act=relu,prelu"),
+        ("hydra.sweeper.params={model.depth:[2,3]}", "model.depth=2,3"),
+        ("++hydra.sweeper.params.seed='0,1'", "seed=0,1"),
+    ],
+)
+def test_parameters_of_the_sweeper_are_typed_with_m(argument: str, typed: str) -> None:
+    with pytest.raises(OptionError, match=f"type -m {typed}$"):
+        check_sweeper_params(["-m", argument])
 
 
 def test_functions_are_texts_where_nothing_is_swept() -> None:
