@@ -92,7 +92,7 @@ class Chain(Degradation, name="chain"):
     def label(self) -> str:
         said = [link.label for link in self.chain]
         if self.random:
-            said.append(f"seed {self.seed}")
+            said.append(f"drawn by seed {self.seed}")
         if (self.engine, self.interpolation) != ("matlab", "bicubic"):
             said.append(f"enlarged by {self.engine} {self.interpolation}")
         return f"x{self.scale} {', '.join(said)}"

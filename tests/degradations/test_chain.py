@@ -65,6 +65,8 @@ def test_one_resize_alone_is_the_plain_degradation(engine: str) -> None:
     plain = Downscale(scale=2, interpolation="bicubic", engine=engine, antialias=True)
     np.testing.assert_array_equal(alone(image()), plain(image()))
     assert not alone.random
+    eight_bit = (degradation(image(), eight_bit=True) for degradation in (alone, plain))
+    assert (alone.label == plain.label) is np.array_equal(*eight_bit)
 
 
 def test_links_are_applied_in_order_and_as_often_as_said() -> None:

@@ -59,7 +59,9 @@ class Resize(Link, name="resize"):
     def label(self) -> str:
         by = "" if self.factor is None else f" by {shown(self.factor)}"
         plain = "" if self.usual(vars(self))["antialias"] else " without antialiasing"
-        return f"{self.engine} {self.interpolation}{by}{plain}"
+        # Of stored pictures the plain form has Pillow work on their 8-bit levels.
+        floats = " in floats" if self.engine == "pillow" else ""
+        return f"{self.engine} {self.interpolation}{floats}{by}{plain}"
 
     def __call__(
         self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
