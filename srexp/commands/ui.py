@@ -10,15 +10,27 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from srexp.options import OptionError
 from srexp.terminal.arguments import add_output_dir, make_parser
 from srexp.terminal.exit import fail
-from srexp.tracking.mlflow_store import Store, before_import, follow_move, sqlite_path
+from srexp.tracking.mlflow_store import (
+    Store,
+    ask,
+    before_import,
+    follow_move,
+    is_unauthorized,
+    one_line,
+    sqlite_path,
+    sqlite_uri,
+    variable,
+)
 from srexp.tracking.options import MlflowTracking, check_uri, place
-from srexp.tracking.record import last_store, runs
+from srexp.tracking.record import RunError, RunFolder, last_store, runs
+from srexp.tracking.remedy import sync
 
 # Ports near MLflow's own that browsers refuse to open.
 _BLOCKED = (5060, 5061)
@@ -33,27 +45,44 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000, help="port to listen on")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     given = parser.parse_args()
+    if not 1 <= given.port <= 65535:
+        fail(f"--port {given.port}: must be between 1 and 65535")
     try:
         store = _store(given.output_dir.resolve(), given.uri)
     except OptionError as error:
         fail(str(error))
+    chosen = "--uri" if given.uri is not None else _chosen(store)
     if store.is_server:
+        _check_answer(store, chosen)
         address = f"{store.uri}/{_table(store)}"
-        print(f"MLflow server: {address} ({store.chosen})")
+        print(f"MLflow server: {address} ({chosen})")
         if not given.no_browser:
             webbrowser.open(address)
         return
-    if not 1 <= given.port <= 65535:
-        fail(f"--port {given.port}: must be between 1 and 65535")
     port = _free_port(given.host, given.port)
     if port != given.port:
         print(f"port {given.port} is taken; using {port}")
     if database := sqlite_path(store.uri):
         follow_move(database)
     address = f"http://{given.host}:{port}"
-    print(f"store: {store.uri} ({store.chosen or 'the output folder'})")
+    print(f"store: {store.uri} ({chosen})")
     print(f"MLflow UI: {address}  (Ctrl-C ends it)", flush=True)
     sys.exit(_serve(store, given.host, port, None if given.no_browser else address))
+
+
+def _chosen(store: Store) -> str:
+    """What names the store now."""
+    if store.chosen == "MLFLOW_TRACKING_URI" and variable(store.chosen) is not None:
+        return store.chosen
+    return "of the newest run" if store.chosen else "the output folder"
+
+
+def _check_answer(store: Store, chosen: str) -> None:
+    try:
+        ask(store)
+    except Exception as error:  # whatever MLflow raises
+        if not is_unauthorized(error):  # a browser may ask for a name and a password
+            fail(f"MLflow server {store.uri} ({chosen}) does not answer: {one_line(error)}", 1)
 
 
 def _serve(store: Store, host: str, port: int, address: str | None) -> int:
@@ -132,6 +161,10 @@ def _store(output_dir: Path, uri: str | None) -> Store:
     database = sqlite_path(store.uri)
     if database is None or database.is_file():
         return store
+    if not output_dir.is_dir():
+        fail(f"--output-dir {output_dir}: no such folder")
+    if known := runs(output_dir):
+        fail(f"{output_dir}: no MLflow store in it; {_other_views(known, output_dir)}")
     last = last_store()
     hint = (
         f"the last run went to {last} (srexp ui --uri {shlex.quote(last)})"
@@ -139,6 +172,22 @@ def _store(output_dir: Path, uri: str | None) -> Store:
         else "no run has been tracked yet; python -m srexp train makes one"
     )
     fail(f"{output_dir}: no MLflow store in it; {hint}")
+
+
+def _other_views(known: Sequence[RunFolder], output_dir: Path) -> str:
+    """How runs that MLflow does not have are opened."""
+    uri = sqlite_uri(output_dir / "mlflow.db")
+    said = f"to show its runs in one: {sync(output_dir, '--uri', uri)}"
+    for run in reversed(known):
+        try:
+            tracking = run.config.get("tracking", {})
+        except RunError:
+            continue
+        if tracking.get("name") == "tensorboard":
+            folder = tracking.get("dir") or str(output_dir)
+            command = ["python", "-m", "tensorboard.main", "--logdir", folder]
+            return f"TensorBoard has runs of it: {shlex.join(command)}; {said}"
+    return said
 
 
 def _free_port(host: str, port: int) -> int:

@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -123,7 +124,14 @@ def is_refusal(error: Exception) -> bool:
 
 def one_line(error: BaseException) -> str:
     """What went wrong, short enough to print."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if text.startswith("API request to"):  # and then all layers: the lowest one says it
+        below: BaseException | None = error
+        while below is not None:
+            lowest, below = below, below.__cause__ or below.__context__
+        if isinstance(lowest, OSError) and (reason := lowest.strerror or str(lowest)):
+            text = reason[0].lower() + reason[1:]
+    return textwrap.shorten(text, 300, placeholder=" …")
 
 
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from tests_mlflow import Server, fill, make_run, send
 
 from srexp.commands import ui
 from srexp.tracking.mlflow_store import Store
+from srexp.tracking.record import RunFolder
 
 
 def group(leader: int) -> list[str]:
@@ -62,3 +64,43 @@ def test_the_environment_says_which_store(
     assert ended.value.code == 2
     assert "uri=./mlruns (MLFLOW_TRACKING_URI): must be a server" in capsys.readouterr().err
     assert os.listdir(tmp_path) == []
+
+
+def _said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *words: str) -> str:
+    """What `srexp ui` says where it opens nothing."""
+    monkeypatch.setattr(sys, "argv", ["srexp ui", "--no-browser", *words])
+    with pytest.raises(SystemExit) as ended:
+        ui.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code in (1, 2) and out == "" and err.count("\n") == 1
+    return str(err)
+
+
+def test_runs_that_mlflow_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "my outputs"
+    absent = _said(monkeypatch, capsys, "--output-dir", str(folder))
+    assert absent == f"srexp: --output-dir {folder}: no such folder\n"
+    run = RunFolder.create(folder, "x", {"tracking": {"name": "none"}}, "")
+    said = _said(monkeypatch, capsys, "--output-dir", str(folder))
+    words = shlex.split(said.partition("in one: ")[2])
+    assert words[:4] == ["python", "-m", "srexp", "sync"]
+    assert words[words.index("--uri") + 1] == f"sqlite:///{folder}/mlflow.db"
+    run.write_config({"tracking": {"name": "tensorboard", "dir": None}})
+    said = _said(monkeypatch, capsys, "--output-dir", str(folder))
+    assert f"python -m tensorboard.main --logdir '{folder}';" in said
+    run.release()
+
+
+def test_a_server_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    dead = "http://127.0.0.1:9"
+    said = _said(monkeypatch, capsys, "--uri", dead)
+    assert said == f"srexp: MLflow server {dead} (--uri) does not answer: connection refused\n"
+    run = make_run(tmp_path, Store(dead, "x", "unused", 5, "MLFLOW_TRACKING_URI"))
+    run.release()
+    assert "(of the newest run)" in _said(monkeypatch, capsys, "--output-dir", str(tmp_path))
+    said = _said(monkeypatch, capsys, "--uri", dead, "--port", "99999")
+    assert "--port 99999: must be between 1 and 65535" in said
