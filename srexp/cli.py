@@ -22,7 +22,7 @@ COMMANDS = {
     "data": "list, fetch, check and preview image sets",
     "reproduce": "measure a published table again, and print ours beside theirs",
     "sync": "send MLflow what it does not have yet of the runs",
-    "compare": "runs side by side: gains, paired differences, replicates over seeds",
+    "compare": "runs side by side: gains, paired differences, seeds together",
     "leaderboard": "all finished runs ranked: gain over bicubic, parameters, speed",
     "runs": "list the runs, show one, remove some",
     "report": "make the page of a run again, or of one that was cut off",
@@ -32,23 +32,25 @@ COMMANDS = {
 _MULTIRUN = ("-m", "--multirun")
 
 _HELP = """\
-srexp {version}: experiments with single-image super-resolution, measured against bicubic
+srexp {version}: experiments with single-image super-resolution, each measured
+against bicubic
 
 usage: srexp COMMAND ...        (or: python -m srexp COMMAND ...)
 
 commands:
 {commands}
 
-  srexp train                                     two minutes on embedded photographs
+  srexp train                                     two minutes on photographs
   srexp train model.depth=5 act=prelu             change what you like
   srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination
   srexp evaluate model=bicubic benchmark=set5     score a resampler
-  srexp compare RUN RUN                           differences with their uncertainty
+  srexp compare RUN RUN                           differences, with uncertainty
   srexp reproduce table=bicubic                   a published table again
-  srexp COMMAND --help                            what a command takes; of train, evaluate,
-                                                  reproduce also --help KEY
+  srexp COMMAND --help                            what a command takes
+  srexp train --help KEY                          what a group or a key is
 
-completion: eval "$(srexp -sc install=bash)"      (or zsh, fish: srexp -sc install=fish | source)
+completion: eval "$(srexp -sc install=bash)"   (or zsh)
+            srexp -sc install=fish | source
 options: --help, --version
 """
 

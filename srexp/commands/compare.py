@@ -46,11 +46,11 @@ that differ in scale alone are one row. Reads run folders only; what was not sco
 by `srexp evaluate`."""
 
 _EXAMPLES = """\
-  srexp compare outputs/2026-*                       run folders
-  srexp compare RUN RUN --metric ssim                two runs, by SSIM
-  srexp compare --sweep latest --format markdown     all finished runs of the newest sweep
+  srexp compare outputs/2026-*                     run folders
+  srexp compare RUN RUN --metric ssim              two runs, by SSIM
+  srexp compare --sweep latest --format markdown   those of the newest sweep
   srexp compare RUN outputs/evaluations/set5_x2/y_paper/lanczos_*.csv
-  srexp compare RUN RUN --format latex -o table.tex --name RUN=Ours --name bicubic=Bicubic
+  srexp compare RUN RUN --format latex -o table.tex --name RUN=Ours
   srexp compare RUN RUN --html page.html --figure figure.png --image butterfly
 """
 

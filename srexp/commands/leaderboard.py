@@ -55,8 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         "(default: all but val, which chose the weights)")  # fmt: skip
     add("--scale", type=int, action="append", default=[], help="only this one; may be repeated")
     add("--protocol", action="append", default=[], help="only this one; may be repeated")
-    add("--sort", choices=_SORTS, default="gain", help="scores from the highest, costs from the "
-        "lowest; runs without it come last (default: gain)")  # fmt: skip
+    add("--sort", choices=_SORTS, default="gain", metavar="BY", help=f"{', '.join(_SORTS)}: scores "
+        "from the highest, costs from the lowest; runs without it come last "
+        "(default: gain)")  # fmt: skip
     add("--limit", type=int, metavar="N", help="rows in a table, 0 for all "
         f"(default: {_ROWS}; of csv and json all)")  # fmt: skip
     add("--format", choices=_FORMATS, default="table", help="default: table")

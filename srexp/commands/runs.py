@@ -41,8 +41,9 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = action("list", _list, "one line a run, the newest last")
     listing.add_argument(
-        "--status", type=str.upper, choices=get_args(Status), help="only those with it"
-    )
+        "--status", type=_status, choices=get_args(Status), metavar="STATUS",
+        help=f"only those with it: {', '.join(get_args(Status))}",
+    )  # fmt: skip
     listing.add_argument("--sweep", help="only those of this sweep (its folder, or a part of it)")
     listing.add_argument("--json", action="store_true", help="for programs")
     showing = action("show", _show, "all about a run")
@@ -54,13 +55,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _status(text: str) -> str:
+    """One of them in any case; another text as it is, for the message."""
+    return text.upper() if text.upper() in get_args(Status) else text
+
+
 # list
 
 
 def _list(given: argparse.Namespace) -> None:
+    if given.output_dir.exists() and not given.output_dir.is_dir():
+        fail(f"--output-dir {given.output_dir}: is no folder")
+    every = indexed(given.output_dir, sizes=True)
+    readable = {entry.run.folder.name for entry in every}
+    for path in sorted(given.output_dir.glob("[!.]*/run.json")):
+        if path.parent.name not in readable:
+            print(f"note: {path}: cannot be read; the run is not listed", file=sys.stderr)
     known = [
         entry
-        for entry in indexed(given.output_dir, sizes=True)
+        for entry in every
         if given.status in (None, entry.run.info["status"])
         and (given.sweep is None or Path(given.sweep).name in (entry.run.info.get("sweep") or ""))
     ]

@@ -19,11 +19,13 @@ ABSENT = "–"
 def difference(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Key -> value and default, where a configuration differs from `srexp train` without overrides.
 
-    A key that the defaults do not have has `ABSENT` for a default.
+    A key that the defaults do not have has `ABSENT` for a default. One that follows another key, as
+    it does by default, is left out.
     """
     if not config:
         return {}
     from srexp.config.identity import with_additions
+    from srexp.config.names import followed
 
     try:
         config = with_additions(config)
@@ -33,7 +35,9 @@ def difference(config: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {
         key: (value, default.get(key, ABSENT))
         for key, value in sorted(ours.items())
-        if (key not in default or value != default[key]) and not key.startswith(_NOT_COMPARED)
+        if (key not in default or value != default[key])
+        and not key.startswith(_NOT_COMPARED)
+        and (key not in followed() or value != ours.get(followed()[key]))
     }
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,7 +54,7 @@ def make_parser(command: str, description: str, examples: str = "") -> argparse.
     """A parser whose help keeps its lines: `srexp COMMAND`."""
     return Parser(
         prog=f"srexp {command}",
-        description=description,
+        description=textwrap.fill(description, 79),
         epilog=f"examples:\n{examples}" if examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

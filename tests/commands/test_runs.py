@@ -77,6 +77,41 @@ def test_an_empty_folder_says_how_to_make_a_run(call: Main) -> None:
     assert json.loads(call("list", "--json")) == []
 
 
+def test_list_names_runs_that_it_cannot_read(
+    make: Any, main: Main, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = make("FINISHED"), make("FINISHED")
+    (bad.folder / "run.json").write_text("{", encoding="utf-8")
+    main(["list", "--output-dir", str(output)])
+    out, err = capsys.readouterr()
+    assert good.id[-4:] in out
+    assert err == f"note: {bad.folder / 'run.json'}: cannot be read; the run is not listed\n"
+
+
+def test_list_of_a_file_is_refused(
+    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(SystemExit) as caught:
+        main(["list", "--output-dir", str(tmp_path / "notes.txt")])
+    assert caught.value.code == 2 and "notes.txt: is no folder" in capsys.readouterr().err
+
+
+def test_a_status_is_echoed_as_typed(
+    main: Main, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["list", "--status", "finished"])
+    with pytest.raises(SystemExit):
+        main(["list", "--status", "foo"])
+    assert "'foo'" in capsys.readouterr().err
+
+
+def test_a_key_that_follows_another_is_not_shown_as_different(make: Any, call: Main) -> None:
+    run, other = make("FINISHED", "trainer.steps=6"), make("FINISHED", "schedule.steps=9")
+    assert json.loads(call("show", run.id, "--json"))["differs"] == {"trainer.steps": 6}
+    assert json.loads(call("show", other.id, "--json"))["differs"] == {"schedule.steps": 9}
+
+
 def test_list_says_what_each_run_is_the_newest_last(
     make: Any, call: Main, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,24 @@ def test_help_names_every_command(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     assert _run(tmp_path, "-m", "srexp", "--version").stdout == f"srexp {__version__}\n"
+
+
+_ARGPARSE = [
+    (), ("compare",), ("leaderboard",), ("report",), ("sync",), ("ui",), ("data",), ("runs",),
+    *(("data", action) for action in ("list", "fetch", "check", "preview")),
+    *(("runs", action) for action in ("list", "show", "rm")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", _ARGPARSE)
+def test_help_fits_80_columns(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", ["srexp", *command, "--help"])
+    with suppress(SystemExit):
+        main()
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
 
 
 # Help of the commands that Hydra composes.
