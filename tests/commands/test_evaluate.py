@@ -146,7 +146,7 @@ def test_a_dead_server_costs_a_note_and_sync_sends_the_rest(trained, command) ->
         (["protocol=rgb", "protocol.rgb.luma=full"], ["protocol.rgb.luma=full: has no effect in"]),
         (["method=bicubic", "model=lanczos"], ["method=bicubic: is what tables call the baseline"]),
         (["++weights=last"], ["weights=last: of which run?"]),
-        (["-m", "seed=1,2", "json=true"], ["json=true: prints one document"]),
+        (["-m", "degradation.scale=2,3", "json=true"], ["json=true: prints one document"]),
         (["timing=often"], ["timing=often: must be true or false"]),
         (["timing=true", "timing_repeats=0"], ["timing_repeats=0: must be a whole number from 1"]),
         (["save_sr=/dev/null/x"], ["save_sr=/dev/null/x: /dev/null is a file"]),
