@@ -59,11 +59,12 @@ def test_a_method_is_called_by_what_sets_it_apart(make: Any) -> None:
         "model.depth", "model.filters", "trainer.steps", "trainer.eval_every",
         "trainer.batch_size", "trainer.patience",
     )))  # fmt: skip
-    said = names(flat, many)
-    assert all(len(name) <= 48 and name.endswith(" …") for name in said), "too much to say"
-    assert any("depth=3" in name for name in said) and any("depth=77" in name for name in said)
+    first, second = names(flat, many)
+    assert first == "act=relu depth=3", "no room for the defaults"
+    assert len(second) <= 48 and second.endswith(" …"), "too much to say"
+    assert "depth=77" in second
     long = [make([0.1, 0.2], f"init_from={'x' * 60}{end}") for end in "ab"]
-    assert set(names(*long)) == {run.id for run in long}, "not even one word: their ids"
+    assert set(names(*long)) == {"init_from=…a", "init_from=…b"}
 
 
 def test_the_same_run_again_is_no_replicate(make: Any) -> None:

@@ -63,6 +63,50 @@ def test_methods_are_called_by_what_differs(
     assert names_of(configs(one, other)) == names
 
 
+TINY = ["model.depth=2", "model.filters=4", "trainer.steps=6", "trainer.eval_every=3"]
+
+
+def test_what_tells_apart_is_said_and_defaults_of_most_are_not() -> None:
+    """One change at a time: the value that most have, which is the default, says little."""
+    changes = [[], ["trainer.patience=1"], ["act=prelu"], ["data.train=[coffee]"]]
+    assert names_of(configs(*[[*TINY, *change] for change in changes])) == [
+        "act=leaky_relu", "act=leaky_relu patience=1", "act=prelu", "train=[coffee] act=leaky_relu",
+    ]  # fmt: skip
+
+
+def test_without_room_no_default_is_said() -> None:
+    """`data.train` was behind the `…`, and `patience=null` was not."""
+    found = names_of(configs(
+        TINY, [*TINY[:2], "trainer.steps=8", "trainer.eval_every=4", "trainer.patience=2"],
+        [*TINY, "data.train=[coffee]"],
+    ))  # fmt: skip
+    assert len(set(found)) == 3 and "train=[coffee]" in found[2]
+    assert not any("null" in name or "…" in name for name in found)
+
+
+def test_a_grid_is_named_in_full_though_it_holds_defaults() -> None:
+    grid = [[f"model.depth={d}", f"act={a}"] for d in (5, 7) for a in ("leaky_relu", "prelu")]
+    assert names_of(configs(*grid)) == [
+        "act=leaky_relu depth=5", "act=prelu depth=5", "act=leaky_relu depth=7", "act=prelu depth=7"
+    ]  # fmt: skip
+
+
+def test_what_tells_most_apart_comes_first() -> None:
+    grid = [[f"trainer.steps={n}", f"act={'relu' if n < 8 else 'prelu'}"] for n in (6, 7, 8)]
+    assert names_of(configs(*grid)) == [
+        "steps=6 act=relu", "steps=7 act=relu", "steps=8 act=prelu"
+    ]  # fmt: skip
+
+
+def test_long_values_are_cut_behind_what_tells_them_apart() -> None:
+    scenes = ["rocket", "motorcycle_left", "motorcycle_right", "china"]
+    found = names_of([{"data.train": [*scenes, end]} for end in ("coffee", "chelsea")])
+    assert len(set(found)) == 2 and all(len(name) <= LONGEST for name in found)
+    begin = names_of([{"data.train": [first, *scenes, "coffee"]} for first in ("cat", "astronaut")])
+    assert begin[0].startswith("train=[cat,rocket") and begin[1].startswith("train=[astronaut,")
+    assert all(len(name) <= LONGEST for name in begin)
+
+
 def test_names_that_would_be_too_long_keep_what_tells_most_apart() -> None:
     keys = ("model.depth", "model.filters", "trainer.eval_every", "trainer.batch_size",
             "trainer.patience", "trainer.hr_patch_size")  # fmt: skip
@@ -101,6 +145,27 @@ def test_names_that_would_be_too_long_keep_what_tells_most_apart() -> None:
 def test_a_run_is_called_by_what_was_typed(typed: list[str], name: str, folder: str) -> None:
     assert as_name(typed_words(typed)) == name
     assert slug(name) == folder
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+@pytest.mark.parametrize("job", [None, "depth=2 learning_rate=0.00012345 weight_decay=0.00012345"])
+def test_a_seed_is_in_the_name_however_long_it_is(place: int, job: str | None) -> None:
+    more = [*TINY, "data.train=[rocket,motorcycle_left,motorcycle_right,china]", "act=prelu"]
+    found = []
+    for seed in (1, 2147483647):
+        typed = [*more[:place], f"seed={seed}", *more[place:]]
+        name = as_name(typed_words(typed)) if job is None else job_name(job, typed)
+        assert f"seed={seed}" in name.split() and len(name) <= LONGEST
+        assert f"seed-{seed}" in slug(name).split("_")
+        found.append(name)
+    assert len(set(found)) == 2
+
+
+def test_the_word_at_the_end_is_kept_where_there_is_no_room_for_all() -> None:
+    typed = [*TINY, "trainer.batch_size=2", "act=prelu"]
+    name = as_name(typed_words(typed))
+    assert name == "depth=2 filters=4 steps=6 act=prelu …"
+    assert slug(name) == "depth-2_filters-4_act-prelu"
 
 
 def test_a_job_is_called_by_what_was_swept_and_what_else_was_typed() -> None:
