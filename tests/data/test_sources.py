@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from PIL import Image
 from srexp.config.compose import compose
 from srexp.config.settings import build_option
 from srexp.data import sources
-from srexp.data.sets import DataError
+from srexp.data.sets import DataError, ImageSet
 from srexp.data.sources import (
     Folder,
     FolderBenchmark,
     PairsBenchmark,
+    Photographs,
     Photos,
     read_photos,
     words_for,
@@ -344,3 +346,24 @@ def test_the_words_for_a_set_lead_to_it(name):
     nodes = compose("evaluate", words)["benchmark"]
     ((key, node),) = nodes.items()
     assert list(build_option("benchmark", node, f"benchmark.{key}").named(key)) == [name]
+
+
+@dataclass(kw_only=True)
+class WithLr(Photographs):
+    """Somebody else's set that comes with LR images."""
+
+    def _read(self):
+        hr, lr = np.full((8, 8, 3), 0.4, np.float32), np.full((4, 4, 3), 0.2, np.float32)
+        sets = [ImageSet(name, {"a": hr}, lr={"a": lr}) for name in ("train", "val")]
+        return sets[0], sets[1]
+
+
+def test_lr_that_comes_with_images_is_kept_or_refused():
+    """Never lost on the way, so that nobody trains on LR of ours without a word."""
+    for images in WithLr(prepare="native", prepare_size=16).load():
+        assert np.allclose(images.lr["a"], 0.2)
+        assert np.allclose(images.only("a").lr["a"], 0.2)
+    with pytest.raises(
+        DataError, match=r"^data.prepare=center_crop: train has LR images of its own"
+    ):
+        WithLr(prepare="center_crop", prepare_size=16).load()
