@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -359,7 +360,7 @@ def _lines(summary: dict[str, Any]) -> list[str]:
         ]
     lines += [f"    note: {_text(note)}" for note in summary["notes"]]
     lines += [f"    wrong: {_text(fault)}" for fault in summary["faults"]]
-    return lines
+    return [re.sub(r"[\x00-\x1f\x7f]", lambda m: repr(m[0])[1:-1], line) for line in lines]
 
 
 def _text(finding: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from yaml import YAMLError
 
-from srexp.config.catalogue import SEVERAL, Catalogue, commands_with, conf_dir
+from srexp.config.catalogue import SEVERAL, Catalogue, Group, commands_with, conf_dir
 from srexp.config.compose import one_choice
 from srexp.config.hydra_settings import NO_LOGGING
 from srexp.config.registry import groups, implementations
@@ -130,6 +130,8 @@ def _missing_key(links: list[BaseException], known: Catalogue) -> str | None:
     above = f"{prefix}." if prefix else ""
     if near := get_close_matches(last, having, n=1, cutoff=0.75):
         return f"{key}: no such key; did you mean {above}{near[0]}{rest}?"
+    if rest and (group := _group_inside(prefix, known)) is not None:
+        return f"{key}: there is no {missing}; {_of_part(group, missing, rest, having, value)}"
     inside = _inside(prefix, last, rest, having, value, known) if prefix in known.groups else None
     if meaning := inside or of_key(key, having, value, known):
         return f"{key}: no such key; {meaning}"
@@ -139,6 +141,26 @@ def _missing_key(links: list[BaseException], known: Catalogue) -> str | None:
     owner = node.get("name") if prefix in known.groups else prefix
     listed = f"it has {', '.join(having)}" if having else "it has none"
     return f"{key}: {owner} has no such key; {listed}"
+
+
+def _group_inside(place: str, known: Catalogue) -> Group | None:
+    """Of what options stand in a place: `loss.terms`, `degradation.links`."""
+    for outer in known.groups.values():
+        for option in outer.options.values():
+            for part in option.parts:
+                if f"{outer.name}.{part.place}".rpartition(".")[0] == place:
+                    return known.inner[part.group] if part.group else outer
+    return None
+
+
+def _of_part(group: Group, missing: str, rest: str, having: list[str], value: str) -> str:
+    """What to type for a key of a part that is not there: `loss.terms.l1.weight`."""
+    place, _, name = missing.rpartition(".")
+    option = option_meant(group, name) or next(iter(group.options))
+    if option in having:
+        return f"type {shlex.quote(f'{place}.{option}{rest}={value}')}"
+    typed = [f"+{group.name}@{missing}={option}", f"{missing}{rest}={value}"]
+    return f"{place} has {', '.join(having) or 'none'}; to add one: {shlex.join(typed)}"
 
 
 def _inside(
@@ -193,6 +215,9 @@ def _unknown_option(text: str, known: Catalogue) -> str | None:
         options = listed[1].split()
     else:  # one of several, as in benchmark=[set5,set144]: Hydra lists none
         options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    if ours is not None:  # of another command: resamplers have nothing to train
+        shipped = {path.stem for path in (conf_dir() / group).glob("*.yaml")}
+        options = [name for name in options if name in ours.options or name not in shipped]
     available = f" (there are {', '.join(options)})" if options else ""
     within = [name for name in options if option.lower() in name.lower()]
     hint = f"; did you mean {' or '.join(within)}?" if within else _suggest(option, options)

@@ -181,6 +181,10 @@ def typed_option(cls: type[Any], values: dict[str, Any], key: str) -> Any:
         raise type(error)(f"{key}.{error}", f"{key}.{error.key}") from None
     except OmegaConfBaseException as error:
         where = f"{key}.{error.full_key}" if error.full_key else key
+        value = values.get(error.full_key or "")
+        if isinstance(value, float) and value.is_integer() and "Integer" in str(error):
+            message = f"{where}={value:g}: must be a whole number: type {where}={int(value)}"
+            raise OptionError(message, where) from None
         raise OptionError(f"{where}: {_type_message(error)}", where) from None
 
 

@@ -24,7 +24,8 @@ from hydra.errors import HydraException
 from omegaconf import grammar_parser
 from omegaconf.errors import GrammarParseError
 
-from srexp.config.catalogue import conf_dir
+from srexp.config.catalogue import SEVERAL, conf_dir
+from srexp.config.compose import one_choice
 from srexp.config.errors import several_values
 from srexp.config.registry import groups, implementations
 from srexp.config.sweeps import CONFIG_DIR
@@ -113,6 +114,7 @@ def as_typed(arguments: Sequence[str], config_dir: str | Path | None = None) -> 
         elif before in CONFIG_DIR:
             match, argument = None, str(checked(before, argument))
         if match is None:
+            _check_part(argument)
             found.append(argument)
             continue
         signs, key, value = match.groups()
@@ -125,6 +127,14 @@ def as_typed(arguments: Sequence[str], config_dir: str | Path | None = None) -> 
     if sweeps:
         _check_once(found)
     return found
+
+
+def _check_part(argument: str) -> None:
+    """Refuse a list for a part of an option here, since Hydra forgets the `+` before it."""
+    match = re.fullmatch(r"(\+{0,2}(\w+)@[\w.]+)=\[(.*)\]", argument)
+    if match is not None and match[2] not in SEVERAL and _is_group(match[2], None):
+        names = [name.strip() for name in match[3].split(",")]
+        raise OptionError(one_choice(match[1], f"[{match[3]}]", names), match[1])
 
 
 def _check_once(overrides: Sequence[str]) -> None:

@@ -333,7 +333,7 @@ def _of_word(
     argument: str, word: str, value: str | None, command: str, known: Catalogue
 ) -> str | None:
     if value is not None and (word in known.groups or word in known.keys):
-        return None
+        return _of_null(argument, word, known) if value.strip().lower() == "null" else None
     if word in known.inner:
         return f"{argument}: {_inside(known.inner[word], value or '', known)}"
     plain = word.lower().replace("-", "_")
@@ -344,6 +344,14 @@ def _of_word(
         where = elsewhere(plain, command)
         return f"{argument}: no key of srexp {command}; {where}" if where else None
     return f"{argument}: {'no such key' if value is not None else 'must be KEY=VALUE'}; {meaning}"
+
+
+def _of_null(argument: str, word: str, known: Catalogue) -> str | None:
+    """What to type for a group that somebody wants to have none of."""
+    if word not in known.groups:
+        return None
+    instead = _of_deletion(word, known) or f": no option of {word} is called so; leave it out"
+    return argument + instead.removeprefix(f"~{word}")
 
 
 def _inside(inner: Group, value: str, known: Catalogue) -> str:
@@ -394,6 +402,8 @@ def of_key(key: str, having: Iterable[str], value: str, known: Catalogue) -> Mea
         value: What was given.
         known: The command's groups and keys.
     """
+    if key in ("data.dir", "data.folder", "data.path", "data.root"):
+        return _said("data.train_dir", value, known)
     meaning = meant(key.rsplit(".", 1)[-1].lower(), value, known)
     if meaning is None or meaning.key == key:
         return None

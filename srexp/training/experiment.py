@@ -119,6 +119,12 @@ class Experiment:
         """
         name, direction = self.trainer.monitor, self.trainer.monitor_direction
         curves = self.algorithm.curves(self.loss)
+        plain = name.lower().replace("-", "_")
+        if name != plain and plain in (*curves, *self.metric, "psnr", "ssim", "last", "loss"):
+            raise OptionError(
+                f"trainer.monitor={name}: is called {plain} here: type trainer.monitor={plain}",
+                "trainer.monitor",
+            )
         if curves and name not in (*curves, *self.metric, "psnr", "ssim", "last"):
             raise OptionError(
                 f"trainer.monitor={name}: must be psnr, ssim, last, a metric that is measured "

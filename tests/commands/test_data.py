@@ -252,6 +252,14 @@ def test_check_ends_with_1_if_something_is_wrong(call: Call, tmp_path: Path) -> 
     assert re.search(r"wrong: 002\.png: 1 with the same pixels as in b$", text, re.MULTILINE)
 
 
+def test_check_keeps_its_lines_whatever_a_file_is_called(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a\nb.png").write_bytes(b"no picture")
+    _, out, _ = call("check", str(folder))
+    assert "a\\nb.png" in out and "\nb.png" not in out
+
+
 def test_check_for_programs(call: Call, tmp_path: Path) -> None:
     pictures(tmp_path / "a", 3)
     pictures(tmp_path / "b", 2, first=2)

@@ -103,6 +103,8 @@ WRONG = (
     "act=[relu,prelu]", "act=relu,prelu", "benchmark=set5,set14", "protocol=rgb,y_of_rgb",
     "data.train=chelsea,coffee", "model.filters=8,16", "seed=1,2", "lr=1e-3", "~tracking",
     "loss=l1", "trainer.lr=1e-3", "benchmark=b100", "paths.output_dir=~no-such-user/x",
+    "data=null", "model=null", "protocol=null", "metric=null", "tracking=null",
+    "trainer.steps=1e9", "data.dir=DIR", "loss=sum loss.terms.l1.weight=1", "trainer.monitor=PSNR",
 )  # fmt: skip
 
 
@@ -143,13 +145,40 @@ def test_what_a_message_says_to_type_can_be_typed(line: str, pictures: Path) -> 
             words = [f"{line.split('=')[0]}={hint}"]
         keys = [word.split("=")[0] for word in words]
         rest = [typed for typed in line.split() if typed.split("=")[0].lstrip("~") not in keys]
-        rest = [typed for typed in rest if typed.split("=")[0] in catalogue("train").every_key]
+        known = (*catalogue("train").every_key, *catalogue("train").groups)
+        rest = [typed for typed in rest if typed.split("=")[0] in known]
         if hint in swept:  # a sweep of these: its first job
             (swept_word,) = as_typed(["-m", *words])[1:]
             parsed = OverridesParser.create().parse_override(swept_word)
             assert parsed.is_sweep_override(), message
             words = [f"{keys[0]}={next(iter(parsed.sweep_string_iterator()))}"]
         experiment_of(compose(overrides=[*rest, *words]))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("data=null", "data=null: cannot be left out; choose one of"),
+        ("metric=null", "metric=null: type metric=[]"),
+        ("sweep=null", "sweep=null: no option of sweep is called so; leave it out"),
+        ("trainer.steps=1e9", "1e+09: must be a whole number: type trainer.steps=1000000000"),
+        ("data.dir=x", "type data=folder data.train_dir=x"),
+        ("loss=sum loss.terms.l1.weight=1", "there is no loss.terms.l1; type loss.terms.mae.w"),
+        ("loss=sum loss.terms.fft.weight=2",
+         "to add one: +loss@loss.terms.fft=fft loss.terms.fft.weight=2"),
+        ("degradation=chain degradation.links.fog.sigma=3",
+         "to add one: +link@degradation.links.fog="),
+        ("+loss@loss.terms.fft=[fft,gradient]", "as in +loss@loss.terms.fft=fft; one run for each"),
+        ("trainer.monitor=PSNR", "type trainer.monitor=psnr"),
+    ],
+)  # fmt: skip
+def test_what_is_meant_is_named(line: str, said: str) -> None:
+    assert said in _message(line)
+
+
+def test_resamplers_are_not_offered_for_training() -> None:
+    message = _message("model=resnet")
+    assert "deconv" in message and "nearest" not in message and "lanczos" not in message
 
 
 @pytest.mark.parametrize(
