@@ -8,7 +8,6 @@ import os
 import re
 import sqlite3
 import tempfile
-import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 from srexp.files import Lock
 
 _NOTE_LENGTH = 7500  # of a tag's value, in MLflow's database
+_ERROR_LENGTH = 300  # of what is printed of an error
 
 # In an address of MLflow's UI: its pages for training, not those for language models.
 MODEL_TRAINING = "workflowType=machine_learning"
@@ -131,7 +131,11 @@ def one_line(error: BaseException) -> str:
             lowest, below = below, below.__cause__ or below.__context__
         if isinstance(lowest, OSError) and (reason := lowest.strerror or str(lowest)):
             text = reason[0].lower() + reason[1:]
-    return textwrap.shorten(text, 300, placeholder=" …")
+    if len(text) > _ERROR_LENGTH:
+        cut = text[: _ERROR_LENGTH - 2]
+        words = cut.rpartition(" ")[0]
+        text = f"{words if len(words) > _ERROR_LENGTH // 2 else cut} …"
+    return text
 
 
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
