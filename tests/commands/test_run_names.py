@@ -14,10 +14,10 @@ from srexp.running.job import Job
 
 
 def test_a_trained_run_has_one_name(trained: Any, command: Any) -> None:
-    name = "depth=3 filters=8 steps=60 eval_every=20 …"
+    name = "depth=3 filters=8 steps=60 hr_patch_size=24 …"
     info = trained.info()
-    assert info["title"] == name and info["name"] == "depth-3_filters-8_steps-60"
-    assert re.fullmatch(r"[\d_-]{20}depth-3_filters-8_steps-60_[0-9a-f]{4}", trained.run.name)
+    assert info["title"] == name and info["name"] == "depth-3_hr_patch_size-24"
+    assert re.fullmatch(r"[\d_-]{20}depth-3_hr_patch_size-24_[0-9a-f]{4}", trained.run.name)
     assert f"<title>{name}</title>" in (trained.run / "report.html").read_text()
     shown = MlflowClient(f"sqlite:///{trained.folder}/outputs/mlflow.db").get_run(
         info["mlflow"]["run_id"]
