@@ -161,8 +161,6 @@ def _store(output_dir: Path, uri: str | None) -> Store:
     database = sqlite_path(store.uri)
     if database is None or database.is_file():
         return store
-    if not output_dir.is_dir():
-        fail(f"--output-dir {output_dir}: no such folder")
     if known := runs(output_dir):
         fail(f"{output_dir}: no MLflow store in it; {_other_views(known, output_dir)}")
     last = last_store()
@@ -171,7 +169,8 @@ def _store(output_dir: Path, uri: str | None) -> Store:
         if last
         else "no run has been tracked yet; python -m srexp train makes one"
     )
-    fail(f"{output_dir}: no MLflow store in it; {hint}")
+    what = "no MLflow store in it" if output_dir.is_dir() else "no such folder"
+    fail(f"{output_dir}: {what}; {hint}")
 
 
 def _other_views(known: Sequence[RunFolder], output_dir: Path) -> str:

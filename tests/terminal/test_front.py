@@ -351,7 +351,7 @@ def test_completion_installs_for_the_console_script(tmp_path: Path) -> None:
 def test_ui_without_a_store_names_the_last_one(tmp_path: Path) -> None:
     done = _run(tmp_path, "-m", "srexp", "ui")
     assert done.returncode == 2
-    assert "no MLflow store in it; no run has been tracked yet" in done.stderr
+    assert "outputs: no such folder; no run has been tracked yet" in done.stderr
     state = tmp_path / "state" / "srexp"
     state.mkdir(parents=True)
     (state / "last_store").write_text("sqlite:////elsewhere/mlflow.db")
