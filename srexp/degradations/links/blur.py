@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import convolve, convolve1d
 
 from srexp.degradations.links.base import Link, draw, shown
 from srexp.options import OptionError, bounded, spread
@@ -52,6 +51,8 @@ class GaussianBlur(Link, name="gaussian_blur"):
     def __call__(
         self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
     ) -> np.ndarray:
+        from scipy.ndimage import convolve, convolve1d  # a quarter of a second
+
         sigma, ratio, angle = (draw(v, random) for v in (self.sigma, self.ratio, self.angle))
         kernel = gaussian_kernel(self.size, sigma, sigma * ratio, np.deg2rad(angle))
         # Mirrored with the edge pixel repeated is SciPy's `reflect`.
