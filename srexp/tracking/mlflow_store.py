@@ -229,8 +229,9 @@ def follow_move(database: Path) -> None:
                 if there is None or there == here or there.name != ARTIFACTS:
                     continue
                 runs = db.execute("SELECT run_uuid FROM runs WHERE experiment_id = ?", [experiment])
-                if there.is_dir() and not any((here / run).is_dir() for (run,) in runs):
-                    continue
+                came_along = any((here / run).is_dir() for (run,) in runs)
+                if not came_along and there.parent.is_dir():
+                    continue  # it lies elsewhere, or will once there is something in it
                 new = here.as_uri()
                 for table, column in _ARTIFACT_ADDRESSES:
                     db.execute(
