@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from srexp.degradations.base import NO_DRAW, Degradation, Draw
-from srexp.images.resize import MATLAB_INTERPOLATIONS, resize
-from srexp.options import OptionError
+from srexp.degradations.engine import check_engine
+from srexp.images.resize import resize
 
 
 @dataclass(kw_only=True)
@@ -27,16 +27,7 @@ class Downscale(Degradation, name="downscale"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine == "matlab" and self.interpolation not in MATLAB_INTERPOLATIONS:
-            raise OptionError(
-                f"interpolation={self.interpolation}: engine=matlab has no such kernel; "
-                "use engine=pillow",
-                "interpolation",
-            )
-        if self.engine == "pillow" and not self.antialias:
-            raise OptionError(
-                "antialias=false: engine=pillow always antialiases; use engine=matlab", "antialias"
-            )
+        check_engine(self.engine, self.interpolation, self.antialias)
 
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:

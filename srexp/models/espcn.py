@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from srexp.activations.base import Activation
 from srexp.models.base import Model
-from srexp.models.parts import shuffle
-from srexp.options import OptionError, bounded
+from srexp.models.parts import check_kernels, hidden_layers, shuffle
+from srexp.options import bounded
 
 if TYPE_CHECKING:
     import keras
@@ -35,14 +35,7 @@ class ESPCN(Model, name="espcn"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.filters or len(self.kernel_sizes) != len(self.filters) + 1:
-            raise OptionError(
-                f"kernel_sizes={self.kernel_sizes}: must have one entry more than "
-                f"filters={self.filters} (the last layer's filters follow from the scale)",
-                "kernel_sizes",
-            )
-        if any(size % 2 == 0 for size in self.kernel_sizes):
-            raise OptionError(f"kernel_sizes={self.kernel_sizes}: must be odd", "kernel_sizes")
+        check_kernels(self.filters, self.kernel_sizes, "follow from the scale")
 
     @property
     def rates(self) -> Mapping[str, float]:
@@ -53,15 +46,7 @@ class ESPCN(Model, name="espcn"):
         import keras
 
         x = inputs = keras.Input((None, None, channels))
-        for index, filters in enumerate(self.filters):
-            x = keras.layers.Conv2D(
-                filters,
-                self.kernel_sizes[index],
-                padding="same",
-                kernel_initializer="he_normal",
-                name=f"conv_{index + 1}",
-            )(x)
-            x = act.build()(x)
+        x = hidden_layers(x, self.filters, self.kernel_sizes[:-1], act)
         x = keras.layers.Conv2D(
             channels * scale**2,
             self.kernel_sizes[-1],

@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from srexp.activations.base import Activation
+from srexp.options import OptionError
+
+
+def check_kernels(filters: Sequence[int], kernel_sizes: Sequence[int], last: str) -> None:
+    """Raises OptionError: not one odd size for each layer; `last` says what the last one's are."""
+    if not filters or len(kernel_sizes) != len(filters) + 1:
+        raise OptionError(
+            f"kernel_sizes={kernel_sizes}: must have one entry more than filters={filters} "
+            f"(the last layer's filters {last})",
+            "kernel_sizes",
+        )
+    if any(size % 2 == 0 for size in kernel_sizes):
+        raise OptionError(f"kernel_sizes={kernel_sizes}: must be odd", "kernel_sizes")
+
+
+def hidden_layers(
+    x: Any, filters: Sequence[int], kernel_sizes: Sequence[int], act: Activation
+) -> Any:
+    """Zero-padded convolutions `conv_1`, `conv_2`, ..., He's start, an activation after each."""
+    import keras
+
+    for index, (count, size) in enumerate(zip(filters, kernel_sizes, strict=True)):
+        x = keras.layers.Conv2D(
+            count,
+            size,
+            padding="same",
+            kernel_initializer="he_normal",
+            name=f"conv_{index + 1}",
+        )(x)
+        x = act.build()(x)
+    return x
 
 
 def shuffle(x: Any, factor: int) -> Any:

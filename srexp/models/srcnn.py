@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from srexp.activations.base import Activation
 from srexp.models.base import PreUpsampling, Published
-from srexp.options import OptionError, bounded
+from srexp.models.parts import check_kernels, hidden_layers
+from srexp.options import bounded
 
 if TYPE_CHECKING:
     import keras
@@ -45,14 +46,7 @@ class SRCNN(PreUpsampling, name="srcnn"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.filters or len(self.kernel_sizes) != len(self.filters) + 1:
-            raise OptionError(
-                f"kernel_sizes={self.kernel_sizes}: must have one entry more than "
-                f"filters={self.filters} (the last layer's filters are the image's channels)",
-                "kernel_sizes",
-            )
-        if any(size % 2 == 0 for size in self.kernel_sizes):
-            raise OptionError(f"kernel_sizes={self.kernel_sizes}: must be odd", "kernel_sizes")
+        check_kernels(self.filters, self.kernel_sizes, "are the image's channels")
 
     @property
     def rates(self) -> Mapping[str, float]:
@@ -64,15 +58,7 @@ class SRCNN(PreUpsampling, name="srcnn"):
 
         inputs = keras.Input((None, None, channels))
         x = inputs
-        for index, filters in enumerate(self.filters):
-            x = keras.layers.Conv2D(
-                filters,
-                self.kernel_sizes[index],
-                padding="same",
-                kernel_initializer="he_normal",
-                name=f"conv_{index + 1}",
-            )(x)
-            x = act.build()(x)
+        x = hidden_layers(x, self.filters, self.kernel_sizes[:-1], act)
         x = keras.layers.Conv2D(
             channels,
             self.kernel_sizes[-1],

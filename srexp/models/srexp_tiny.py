@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from srexp.activations.base import Activation
 from srexp.models.base import PreUpsampling
-from srexp.models.parts import shuffle
+from srexp.models.parts import hidden_layers, shuffle
 from srexp.options import bounded
 
 if TYPE_CHECKING:
@@ -35,15 +35,8 @@ class SrexpTiny(PreUpsampling, name="srexp_tiny"):
 
         x = lr = keras.Input((None, None, channels), name="lr")
         enlarged = keras.Input((None, None, channels), name="enlarged")
-        for index in range(self.depth - 1):
-            x = keras.layers.Conv2D(
-                self.filters,
-                3,
-                padding="same",
-                kernel_initializer="he_normal",
-                name=f"conv_{index + 1}",
-            )(x)
-            x = act.build()(x)
+        hidden = self.depth - 1
+        x = hidden_layers(x, [self.filters] * hidden, [3] * hidden, act)
         x = keras.layers.Conv2D(
             channels * scale**2,
             3,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from srexp.activations.base import Activation
 from srexp.models.base import PreUpsampling
+from srexp.models.parts import hidden_layers
 from srexp.options import bounded
 
 if TYPE_CHECKING:
@@ -33,15 +34,8 @@ class VDSR(PreUpsampling, name="vdsr"):
         import keras
 
         x = inputs = keras.Input((None, None, channels))
-        for index in range(self.depth - 1):
-            x = keras.layers.Conv2D(
-                self.filters,
-                3,
-                padding="same",
-                kernel_initializer="he_normal",
-                name=f"conv_{index + 1}",
-            )(x)
-            x = act.build()(x)
+        hidden = self.depth - 1
+        x = hidden_layers(x, [self.filters] * hidden, [3] * hidden, act)
         x = keras.layers.Conv2D(
             channels,
             3,

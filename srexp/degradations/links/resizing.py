@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from srexp.degradations.engine import check_engine
 from srexp.degradations.links.base import Link, draw, shown
-from srexp.images.resize import ENGINES, HALF_WIDTHS, INTERPOLATIONS, MATLAB_INTERPOLATIONS, resize
-from srexp.options import OptionError, choice, spread
+from srexp.images.resize import ENGINES, HALF_WIDTHS, INTERPOLATIONS, resize
+from srexp.options import choice, spread
 
 
 @dataclass(kw_only=True)
@@ -31,16 +32,7 @@ class Resize(Link, name="resize"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.engine == "matlab" and self.interpolation not in MATLAB_INTERPOLATIONS:
-            raise OptionError(
-                f"interpolation={self.interpolation}: engine=matlab has no such kernel; use "
-                "engine=pillow",
-                "interpolation",
-            )
-        if self.engine == "pillow" and not self.antialias:
-            raise OptionError(
-                "antialias=false: engine=pillow always antialiases; use engine=matlab", "antialias"
-            )
+        check_engine(self.engine, self.interpolation, self.antialias)
 
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
