@@ -95,3 +95,27 @@ def test_a_database_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     follow_move(tmp_path / "mlflow.db")
     follow_move(tmp_path / "absent" / "mlflow.db")
     assert (tmp_path / "mlflow.db").read_text() == "no database"
+
+
+def test_artifacts_elsewhere_that_are_not_there_yet_stay_elsewhere(
+    tmp_path: Path, migrated: Path
+) -> None:
+    """A database beside the output folder, which has taken no file so far."""
+    import sqlite3
+
+    elsewhere = tmp_path / "outputs" / "mlartifacts"
+    elsewhere.parent.mkdir()
+    database = tmp_path / "mlflow.db"
+    shutil.copyfile(migrated, database)
+
+    def location() -> str:
+        with sqlite3.connect(database) as db:
+            return str(db.execute("select artifact_location from experiments").fetchall()[-1][0])
+
+    with sqlite3.connect(database) as db:
+        db.execute("update experiments set artifact_location = ?", [elsewhere.as_uri()])
+    follow_move(database)
+    assert location() == elsewhere.as_uri()
+    elsewhere.parent.rmdir()  # where that folder is gone too, the database was moved
+    follow_move(database)
+    assert location() == (tmp_path / "mlartifacts").as_uri()
