@@ -22,13 +22,16 @@ class Metric(Options, group="metric"):
         label: Heads its columns in tables.
         digits: Behind the point, in tables.
         higher_is_better: Whether more of it is better.
-        minimum_side: The smallest side that it can judge, in pixels; smaller images have no value.
     """
 
     label: ClassVar[str]
     digits: ClassVar[int] = 4
     higher_is_better: ClassVar[bool] = True
-    minimum_side: ClassVar[int] = 1
+
+    @property
+    def minimum_side(self) -> int:
+        """The smallest side that it can judge, in pixels; smaller images have no value."""
+        return 1
 
     @property
     def note(self) -> str:
