@@ -4,6 +4,7 @@
 
     run = srexp.train("model.depth=7", "act=leaky_relu")
     run.scores, run.curves, run.upscale(image)
+    srexp.load("tiny", scale=2).upscale(image)
     srexp.evaluate(run, benchmark="set5")
     srexp.compare(run, srexp.open_run("latest"))
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from srexp.library.comparison import Comparison, compare
     from srexp.library.evaluation import evaluate
+    from srexp.library.loading import Enlarger, load
     from srexp.library.run import Run, open_run, runs
     from srexp.library.sweeping import sweep
     from srexp.library.training import train
@@ -27,12 +29,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Enlarger",
     "OptionError",
     "Run",
     "RunError",
     "__version__",
     "compare",
     "evaluate",
+    "load",
     "open_run",
     "runs",
     "sweep",
@@ -46,6 +50,8 @@ _WHERE = {
     "Comparison": "srexp.library.comparison",
     "compare": "srexp.library.comparison",
     "evaluate": "srexp.library.evaluation",
+    "Enlarger": "srexp.library.loading",
+    "load": "srexp.library.loading",
     "Run": "srexp.library.run",
     "open_run": "srexp.library.run",
     "sweep": "srexp.library.sweeping",

@@ -9,8 +9,9 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 
 def file_name(text: str, most: int = 180) -> str:
@@ -31,15 +32,22 @@ def file_name(text: str, most: int = 180) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`: written beside it, flushed to the disk, renamed.
+    """Replace `path` by `content`; see `written_atomically`."""
+    with written_atomically(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A new file for `path`: written beside it, flushed to the disk, renamed if all went well.
 
     Raises:
         OSError: The disk is full or the folder may not be written; `path` is as it was.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with beside.open("wb") as file:
-            file.write(content)
+        with beside.open("w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

@@ -7,16 +7,16 @@ import math
 import os
 import struct
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
-from srexp.images import tiff
+from srexp.images import png, tiff
 from srexp.images.quantize import from_uint8, to_uint8
 from srexp.options import OptionError
 
@@ -33,7 +33,7 @@ _MOST_MEGAPIXELS = 178.0
 MOST_MEGAPIXELS = "SREXP_MAX_MEGAPIXELS"
 # EXIF 2.3, tag 0x0112: which corner of the scene the first stored row and column lie at.
 _ORIENTATION = 0x0112
-_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -99,20 +99,20 @@ def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
         if file is None:
             assert kind is not None
             image, clear = _on_white(*tiff.read_deep(path, kind))
-            image, profile = _UPRIGHT.get(kind.orientation, np.asarray)(image), kind.profile
+            image, profile = UPRIGHT.get(kind.orientation, np.asarray)(image), kind.profile
         else:
             profile = file.info.get("icc_profile")
             # Pillow turns TIFF files itself.
             turned = 1 if kind else file.getexif().get(_ORIENTATION, 1)
             image, clear = _pixels(file, path)
-            image = _UPRIGHT.get(turned, np.asarray)(image)
+            image = UPRIGHT.get(turned, np.asarray)(image)
     remarks = []
     if stored.frames > 1:
         what = "pages" if stored.format == "TIFF" else "frames"
         remarks.append(f"{stored.frames} {what}, of which the first is read")
     if clear:
         remarks.append("transparent pixels are laid on white")
-    if name := _other_profile(profile):
+    if name := other_profile(profile):
         remarks.append(f"colour profile {name!r} is not applied: levels are taken as sRGB")
     return np.ascontiguousarray(image, np.float32), remarks
 
@@ -149,19 +149,19 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile | None, tiff.Layou
     try:
         kind = tiff.layout(path) if _begins(path, 4) in tiff.SIGNATURES else None
         if kind is not None:
-            _check_size(path, kind.width, kind.height, most)
+            check_size(path, kind.width, kind.height, most)
             if kind.refusal:
                 raise ImageFileError(f"{path}: {kind.refusal}")
             if kind.deep:
                 yield None, kind
                 return
         with _open(path) as file:
-            _check_size(path, *file.size, most)
+            check_size(path, *file.size, most)
             yield file, kind
     except ImageFileError:
         raise
     except UnidentifiedImageError:
-        raise ImageFileError(f"{path}: {_what_else(path)}") from None
+        raise ImageFileError(f"{path}: {what_else(_begins(path, 12))}") from None
     except MemoryError:
         raise ImageFileError(f"{path}: does not fit into memory") from None
     except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
@@ -170,11 +170,15 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile | None, tiff.Layou
 
 
 def _open(path: Path) -> ImageFile.ImageFile:
+    return open_any(path, _FORMATS)
+
+
+def open_any(source: Path | BinaryIO, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Without Pillow's limit, which would be a warning to one and a traceback to another."""
     with _OPENING:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(path, formats=_FORMATS)
+            return Image.open(source, formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = before
 
@@ -195,11 +199,12 @@ def most_megapixels() -> float:
     return most
 
 
-def _check_size(path: Path, width: int, height: int, most: float) -> None:
-    size = width * height / 1e6
+def check_size(name: Path | str, width: int, height: int, most: float | None = None) -> None:
+    """Raises ImageFileError: More megapixels than `most`, or than `most_megapixels`."""
+    size, most = width * height / 1e6, most or most_megapixels()
     if size > most:
         raise ImageFileError(
-            f"{path}: is {width}x{height}, {size:.3g} megapixels, and more than {most:g} are not "
+            f"{name}: is {width}x{height}, {size:.3g} megapixels, and more than {most:g} are not "
             f"read; to read it, set the environment variable {MOST_MEGAPIXELS}={math.ceil(size)}"
         )
 
@@ -209,9 +214,12 @@ def _begins(path: Path, count: int) -> bytes:
         return file.read(count)
 
 
-def _what_else(path: Path) -> str:
-    """What a file is that Pillow does not take for a picture of the kinds that are read."""
-    start = _begins(path, 12)
+def what_else(start: bytes) -> str:
+    """What a file is that Pillow does not take for a picture of the kinds that are read.
+
+    Args:
+        start: Its first 12 bytes or more.
+    """
     if start[4:8] == b"ftyp":
         other = "AVIF" if start[8:12] in (b"avif", b"avis") else "HEIC or a film"
     else:
@@ -237,7 +245,7 @@ def _stored(file: ImageFile.ImageFile | None, kind: tiff.Layout | None, path: Pa
     width, height = file.size
     if file.getexif().get(_ORIENTATION, 1) in _SIDEWAYS:
         width, height = height, width
-    bits = _png_kind(file, path)[0] or (1 if file.mode == "1" else 8)
+    bits = _png_bits(file, path) or (1 if file.mode == "1" else 8)
     lossy = file.format in ("JPEG", "MPO") or (file.format == "WEBP" and _webp_is_lossy(path))
     frames = getattr(file, "n_frames", 1)
     alpha = file.has_transparency_data
@@ -246,9 +254,8 @@ def _stored(file: ImageFile.ImageFile | None, kind: tiff.Layout | None, path: Pa
 
 def _pixels(file: ImageFile.ImageFile, path: Path) -> tuple[np.ndarray, bool]:
     """`[H, W, 1 or 3]` in [0, 1] as stored, and whether anything transparent was laid on white."""
-    kind = _png_kind(file, path)
-    if kind[0] == 16:
-        return _on_white(*_deep_png(file, path, colour=bool(kind[1] & 2), alpha=bool(kind[1] & 4)))
+    if _png_bits(file, path) == 16:
+        return _on_white(*png.read_deep(path.read_bytes()), False)
     file.load()
     picture: Image.Image = file
     clear = False
@@ -267,39 +274,6 @@ def _pixels(file: ImageFile.ImageFile, path: Path) -> tuple[np.ndarray, bool]:
     return (array if array.ndim == 3 else array[..., None]), clear
 
 
-def _deep_png(
-    file: ImageFile.ImageFile, path: Path, *, colour: bool, alpha: bool
-) -> tuple[np.ndarray, np.ndarray | None, bool]:
-    """A PNG of 16 bits, as `_on_white` takes it. Of colour Pillow gives the upper 8 bits alone."""
-    channels = (3 if colour else 1) + alpha
-    if channels == 1:
-        samples = np.asarray(file)[..., None]
-    elif channels == 2:
-        samples = _as_bytes(path)
-    else:
-        halves = []
-        for order in "BL":  # taken for little-endian, the lower half comes where the upper would
-            with _open(path) as again:
-                (tile,) = again.tile
-                again.tile = [tile._replace(args=f"{file.mode};16{order}")]
-                halves.append(np.asarray(again).astype(np.uint16))
-        samples = halves[0] << np.uint16(8) | halves[1]
-    clear = file.info.get("transparency")
-    if clear is not None:
-        return samples / np.float32(65535), (samples != clear).any(axis=2, keepdims=True), False
-    values = samples / np.float32(65535)
-    return (values[..., :-1], values[..., -1:], False) if alpha else (values, None, False)
-
-
-def _as_bytes(path: Path) -> np.ndarray:
-    """Grey and alpha of 16 bits, of which Pillow gives 8: read as four channels of 8 bits."""
-    content = bytearray(path.read_bytes())
-    content[24:26] = bytes([8, 6])  # bit depth and colour type; what follows is the checksum
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    with Image.open(io.BytesIO(content), formats=["PNG"]) as file:
-        return np.asarray(file).view(">u2").astype(np.uint16)
-
-
 def _on_white(
     colour: np.ndarray, alpha: np.ndarray | None, multiplied: bool
 ) -> tuple[np.ndarray, bool]:
@@ -310,7 +284,7 @@ def _on_white(
     return np.clip(over, 0, 1), True
 
 
-def _other_profile(profile: bytes | None) -> str | None:
+def other_profile(profile: bytes | None) -> str | None:
     """The name of a colour profile other than sRGB."""
     if not profile:
         return None
@@ -321,11 +295,9 @@ def _other_profile(profile: bytes | None) -> str | None:
     return None if "srgb" in name.casefold() else name
 
 
-def _png_kind(file: Image.Image, path: Path) -> tuple[int, int]:
-    """Bit depth and colour type from a PNG's header; zeros for another format."""
-    # Signature (8), IHDR length and type (8), width and height (8), bit depth, colour type.
-    header = _begins(path, 26) if file.format == "PNG" else b""
-    return (header[24], header[25]) if len(header) == 26 else (0, 0)
+def _png_bits(file: Image.Image, path: Path) -> int:
+    """A sample, from a PNG's header; 0 for another format."""
+    return png.kind(_begins(path, png.HEADER))[0] if file.format == "PNG" else 0
 
 
 def _webp_is_lossy(path: Path) -> bool:

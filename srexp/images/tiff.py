@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import struct
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -109,8 +110,8 @@ class Layout:
         return None
 
 
-def layout(path: Path) -> Layout:
-    """From the header.
+def layout(path: Path | BinaryIO) -> Layout:
+    """From the header, of a file or of what is open already.
 
     Raises:
         ValueError: It has none, or a broken one.
@@ -159,7 +160,7 @@ def _each(value: Any) -> list[int]:
     return [int(one) for one in (value if isinstance(value, tuple) else (value,))]
 
 
-def read_deep(path: Path, kind: Layout) -> tuple[np.ndarray, np.ndarray | None, bool]:
+def read_deep(path: Path | BinaryIO, kind: Layout) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """The first page of a file of 9 to 16 bits that `Layout.refusal` does not refuse.
 
     Returns:
@@ -169,7 +170,7 @@ def read_deep(path: Path, kind: Layout) -> tuple[np.ndarray, np.ndarray | None, 
     Raises:
         OSError: It is cut short or damaged.
     """
-    with path.open("rb") as file:
+    with path.open("rb") if isinstance(path, Path) else nullcontext(path) as file:
         samples = _samples(file, kind)
     colours = 3 if kind.photometric == RGB else 1
     values = (samples / np.float32(2**kind.bits - 1)).astype(np.float32)

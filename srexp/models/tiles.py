@@ -22,6 +22,8 @@ def forward_in_tiles(
     factor: int,
     reach: Callable[[], int | None],
     multiple: int = 1,
+    finish: Callable[[np.ndarray], np.ndarray] = lambda part: part,
+    whole: int | None = None,
 ) -> np.ndarray:
     """Run a network on an image, in tiles where the image is large.
 
@@ -35,39 +37,50 @@ def forward_in_tiles(
         reach: Gives how many pixels of the first input an output pixel looks at to each side of
             its own; None for all of them.
         multiple: What the sides of the first input must divide by.
+        finish: Done to each part of the result, `[H, W, C]` -> `[H, W, C']`; it sees every pixel
+            once.
+        whole: Pixels of a result that is not taken apart; None for `WHOLE`.
 
     Returns:
-        `[h * factor, w * factor, C]` float32.
+        `[h * factor, w * factor, C']`, of the type that `finish` gives.
     """
     shape = images[0].shape
     sizes = [image.shape[0] // shape[0] for image in images]
     images = [_fill(image, multiple * size) for image, size in zip(images, sizes, strict=True)]
     height, width = images[0].shape[:2]
     out_shape = (shape[0] * factor, shape[1] * factor)
-    overlap = reach() if height * width * factor**2 > WHOLE else None
+    most = WHOLE if whole is None else whole
+    overlap = reach() if height * width * factor**2 > most else None
     if overlap is None:
-        whole = forward(*(image[None] for image in images))[0]
-        return whole[: out_shape[0], : out_shape[1]]
+        result = forward(*(image[None] for image in images))[0]
+        return finish(result[: out_shape[0], : out_shape[1]])
     overlap += -overlap % multiple
     side = max(1, TILE // factor)
     side += -side % multiple
     out: np.ndarray | None = None
     for rows, seen_rows in _spans(height, side, overlap):
         for columns, seen_columns in _spans(width, side, overlap):
-            seen = [
+            inputs = [
                 image[None, _scaled(seen_rows, size), _scaled(seen_columns, size)]
                 for image, size in zip(images, sizes, strict=True)
             ]
-            part = forward(*seen)[0]
-            if out is None:
-                out = np.empty((height * factor, width * factor, part.shape[2]), part.dtype)
-            kept = (
-                _scaled(rows, factor, seen_rows.start),
-                _scaled(columns, factor, seen_columns.start),
+            # What was filled in to divide by `multiple` is dropped.
+            into = tuple(
+                _scaled(slice(span.start, min(span.stop, side)), factor)
+                for span, side in ((rows, shape[0]), (columns, shape[1]))
             )
-            out[_scaled(rows, factor), _scaled(columns, factor)] = part[kept]
+            if into[0].start >= out_shape[0] or into[1].start >= out_shape[1]:
+                continue
+            kept = tuple(
+                slice(span.start - seen.start * factor, span.stop - seen.start * factor)
+                for span, seen in zip(into, (seen_rows, seen_columns), strict=True)
+            )
+            part = finish(forward(*inputs)[0][kept])
+            if out is None:
+                out = np.empty((*out_shape, part.shape[2]), part.dtype)
+            out[into] = part
     assert out is not None
-    return out[: out_shape[0], : out_shape[1]]
+    return out
 
 
 def _fill(image: np.ndarray, multiple: int) -> np.ndarray:
@@ -88,5 +101,5 @@ def _spans(length: int, side: int, overlap: int) -> Iterator[tuple[slice, slice]
         )
 
 
-def _scaled(span: slice, factor: int, origin: int = 0) -> slice:
-    return slice((span.start - origin) * factor, (span.stop - origin) * factor)
+def _scaled(span: slice, factor: int) -> slice:
+    return slice(span.start * factor, span.stop * factor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from srexp.evaluation import cost
@@ -12,6 +14,9 @@ from srexp.training import checkpoint, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.session import build_learner, build_network
+
+if TYPE_CHECKING:
+    import keras
 
 
 def scored_weights(run: RunFolder, experiment: Experiment) -> dict[str, np.ndarray]:
@@ -38,10 +43,10 @@ def _restore(run: RunFolder, learner: Learner, which: str) -> loop.Progress:
     return loop.Progress(**meta["progress"])
 
 
-def load_upscaler(
+def load_network(
     run: RunFolder, experiment: Experiment, which: str
-) -> tuple[Upscaler, str, cost.Cost]:
-    """An upscaler with a run's scored weights (the running average where there is one).
+) -> tuple[keras.Model, loop.Progress, bool]:
+    """A network with a run's scored weights (the running average where there is one).
 
     Args:
         run: The run.
@@ -49,7 +54,7 @@ def load_upscaler(
         which: `best` or `last`.
 
     Returns:
-        The upscaler, words for which weights these are, and what the network costs.
+        The network, how far it was trained, and whether the weights are running averages.
 
     Raises:
         CheckpointError: Missing, damaged, or of another network.
@@ -59,8 +64,23 @@ def load_upscaler(
     progress = _restore(run, learner, which)
     if learner.uses_ema:
         learner.optimizer.finalize_variable_values(network.trainable_variables)
+    return network, progress, learner.uses_ema
+
+
+def load_upscaler(
+    run: RunFolder, experiment: Experiment, which: str
+) -> tuple[Upscaler, str, cost.Cost]:
+    """As `load_network`, as what enlarges images.
+
+    Returns:
+        The upscaler, words for which weights these are, and what the network costs.
+
+    Raises:
+        CheckpointError: Missing, damaged, or of another network.
+    """
+    network, progress, averaged = load_network(run, experiment, which)
     measured = cost.measure(network, experiment.model, experiment.degradation.scale)
     made = upscaler(network, experiment.model, experiment.degradation, experiment.channels)
     chosen = "best on val" if which == "best" else "last"
-    kind = "EMA" if learner.uses_ema else "raw"
+    kind = "EMA" if averaged else "raw"
     return made, f"{chosen} (step {progress.step}), {kind}", measured

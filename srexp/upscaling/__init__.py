@@ -1,0 +1,1 @@
+"""Enlarging pictures: which network, how often, in tiles, to which size, into which file."""

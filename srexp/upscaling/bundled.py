@@ -1,0 +1,35 @@
+"""The networks that come with srexp, in `srexp/weights/`: a LiteRT file and its facts for each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from srexp.upscaling.litert import LiteRT
+from srexp.upscaling.method import Method
+from srexp.upscaling.network import Network
+
+FOLDER = Path(__file__).parent.parent / "weights"
+
+
+def kinds() -> list[str]:
+    """What there are networks for, as `clean`."""
+    return sorted({path.stem.split("_")[1] for path in FOLDER.glob("tiny_*_x*.tflite")})
+
+
+def method(kind: str) -> Method:
+    """Enlarges by the bundled networks of a kind, which is one of `kinds`."""
+    files = {
+        int(path.stem.rsplit("x", 1)[1]): path for path in FOLDER.glob(f"tiny_{kind}_x*.tflite")
+    }
+    facts = {
+        scale: json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        for scale, path in files.items()
+    }
+
+    def network(scale: int) -> Network:
+        about = facts[scale]
+        return Network(scale, 3, about["reach"], about["multiple"], LiteRT(files[scale]))
+
+    digest = "".join(facts[scale]["file"][:4] for scale in sorted(facts))
+    return Method(f"tiny {kind}", digest, tuple(sorted(facts)), network)

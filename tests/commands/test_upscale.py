@@ -1,0 +1,282 @@
+"""`srexp upscale`, as people type it."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests_environment import command_environment
+
+from srexp.commands import upscale
+from srexp.images.resize import resize
+from srexp.pictures import reading
+from srexp.upscaling import bundled
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _picture(name, height=12, width=10, seed=0, **options):
+    levels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    image = Image.fromarray(levels)
+    image.save(name, **options)
+    return levels
+
+
+def _run(capsys, *arguments):
+    """What is printed on both streams, and the exit code."""
+    code = 0
+    try:
+        upscale.main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    out, err = capsys.readouterr()
+    return out, err, code
+
+
+def _pixels(name):
+    with Image.open(name) as file:
+        return np.asarray(file)
+
+
+LANCZOS = ("--model", "lanczos")
+
+
+def test_a_picture_lies_beside_its_own_twice_as_large(folder, capsys):
+    levels = _picture("photo.png")
+    out, err, code = _run(capsys, "photo.png", *LANCZOS)
+    assert (err, code) == ("", 0) and out.startswith("photo.png -> photo_x2.png  10x12 to 20x24")
+    expected = resize(levels / np.float32(255), (24, 20), "lanczos")
+    assert np.abs(_pixels("photo_x2.png") - np.clip(expected * 255, 0, 255)).max() <= 0.5
+
+
+def test_the_bundled_network_beats_bicubic_on_a_photograph(folder, capsys):
+    from skimage import data
+
+    hr = data.astronaut()[:256, 100:356]
+    lr = resize(hr / np.float32(255), (128, 128), "bicubic")
+    Image.fromarray(np.rint(np.clip(lr, 0, 1) * 255).astype(np.uint8)).save("small.png")
+    _run(capsys, "small.png")
+    _run(capsys, "small.png", "--model", "bicubic", "-o", "bicubic.png")
+
+    def error(name):
+        return np.mean((_pixels(name).astype(float) - hr)[8:-8, 8:-8] ** 2)
+
+    assert error("small_x2.png") < 0.8 * error("bicubic.png")
+
+
+@pytest.mark.parametrize("kind", bundled.kinds())
+def test_a_bundled_network_gives_the_whole_in_tiles(kind):
+    method = bundled.method(kind)
+    for scale in method.scales:
+        network = method.network(scale)
+        image = np.random.default_rng(1).random((300, 301, 3), np.float32)
+        whole = np.clip(network.forward(image[None])[0], 0, 1)
+        assert (network(image) == whole).all()
+        for size in ((1, 1), (2, 7), (4, 1)):
+            assert network(image[: size[0], : size[1]]).shape == (
+                size[0] * scale,
+                size[1] * scale,
+                3,
+            )
+        assert os.path.getsize(bundled.FOLDER / f"tiny_{kind}_x{scale}.tflite") < 500_000
+
+
+def test_a_folder_keeps_its_tree_and_a_bad_file_stops_nothing(folder, capsys):
+    os.makedirs("in/deep/er")
+    for name in ("in/a.png", "in/deep/b c.png", "in/deep/er/ü\n.png"):
+        _picture(name)
+    with open("in/broken.png", "w") as file:
+        file.write("no picture")
+    open("in/deep/empty.jpg", "w").close()
+    for name in ("in/Thumbs.db", "in/.hidden.png", "in/notes.txt"):
+        with open(name, "w") as file:
+            file.write("x")
+    out, err, code = _run(capsys, "in", "-o", "out", *LANCZOS)
+    assert code == 2 and "3 enlarged, 0 there already, 2 not done" in out
+    assert sorted(err.splitlines()) == [
+        "srexp: in/broken.png: not a picture (its content is of no known format)",
+        "srexp: in/deep/empty.jpg: is empty",
+    ]
+    made = sorted(os.path.join(p, n) for p, _, names in os.walk("out") for n in names)
+    assert made == ["out/a_x2.png", "out/deep/b c_x2.png", "out/deep/er/ü\n_x2.png"]
+
+
+def test_what_is_done_is_not_done_again_and_nothing_is_written_over(folder, capsys):
+    _picture("a.png")
+    _run(capsys, "a.png", *LANCZOS)
+    first = os.stat("a_x2.png").st_mtime_ns
+    out, _, code = _run(capsys, "a.png", *LANCZOS)
+    assert (out, code) == ("a_x2.png: is there already\n", 0)
+    _, err, code = _run(capsys, "a.png", "--model", "bicubic")
+    assert code == 2 and "made otherwise; to replace it: --overwrite" in err
+    _picture("a.png", seed=5)
+    _, err, code = _run(capsys, "a.png", *LANCZOS)
+    assert code == 2 and os.stat("a_x2.png").st_mtime_ns == first
+    _, _, code = _run(capsys, "a.png", *LANCZOS, "--overwrite")
+    assert code == 0 and os.stat("a_x2.png").st_mtime_ns != first
+    _, err, code = _run(capsys, "a.png", *LANCZOS, "-o", "a.png", "--overwrite")
+    assert code == 2 and "would be written over it" in err
+    out, _, code = _run(capsys, ".", *LANCZOS)
+    assert "0 enlarged, 1 there already, 0 not done; 1 results of srexp were passed over" in out
+
+
+def test_two_pictures_with_one_result_are_told(folder, capsys):
+    _picture("a.png")
+    _picture("a.bmp")
+    out, err, code = _run(capsys, "a.bmp", "a.png", *LANCZOS)
+    assert code == 2 and "a_x2.png is that of a.bmp already" in err and "1 enlarged" in out
+
+
+def test_patterns_that_no_shell_has_opened(folder, capsys):
+    _picture("1.png")
+    _picture("2.png")
+    _, _, code = _run(capsys, "*.png", *LANCZOS, "-o", "made")
+    assert code == 0 and sorted(os.listdir("made")) == ["1_x2.png", "2_x2.png"]
+    _, err, code = _run(capsys, "*.gif", *LANCZOS)
+    assert (err, code) == ("srexp: *.gif: no such file\n", 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nope.png"], "nope.png: cannot be read (No such file or directory)"),
+        (["a.png", "--width", "0"], "must be a number of pixels"),
+        (["a.png", "--height", "9999999"], "at most 500 are made"),
+        (["a.png", "--format", "webp", "--width", "20000"], "at most 16383"),
+        (["a.png", "--quality", "50"], "the results are lossless"),
+        (["a.png", "--format", "png", "--quality", "50"], "PNG has none"),
+        (["a.png", "--format", "jpeg", "--quality", "0"], "must be from 1 to 100"),
+        (["a.png", "-o", "x.jpg", "--format", "png"], "ends as JPEG, and --format is PNG"),
+        (["a.png", "b.png", "-o", "x.jpg"], "is the file of one picture"),
+        (["a.png", "-o", "a.png/x.png"], "a.png: cannot be written (File exists)"),
+        (["a.png", "-s", "5"], "invalid choice"),
+        (["a.png", "--run", "nope"], "run nope"),
+        (["a.png", "--self-ensemble"], "nothing to gain"),
+        (["folder"], "no pictures in this folder"),
+    ],
+)
+def test_bad_input_is_one_line(folder, capsys, arguments, says):
+    _picture("a.png")
+    os.mkdir("folder")
+    by = [] if {"--run"} & set(arguments) else LANCZOS
+    before = sorted(os.listdir())
+    _, err, code = _run(capsys, *arguments, *by)
+    (line,) = err.splitlines()
+    assert code == 2 and says in line and line.startswith("srexp: ")
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(folder, capsys):
+    _picture("a.png")
+    os.mkdir("shut", 0o500)
+    _, err, code = _run(capsys, "a.png", "-o", "shut", *LANCZOS)
+    assert code == 2 and "cannot be written (Permission denied)" in err
+
+
+def test_transparency_profile_exif_and_animation_come_through(folder, capsys):
+    frames = [Image.new("RGBA", (6, 5), (255, 0, 0, level)) for level in (80, 160, 255)]
+    frames[0].save("a.webp", save_all=True, append_images=frames[1:], duration=70, lossless=True)
+    _run(capsys, "a.webp", *LANCZOS)
+    with Image.open("a_x2.webp") as file:
+        assert file.n_frames == 3 and file.size == (12, 10) and file.mode == "RGBA"
+        for index, level in enumerate((80, 160, 255)):
+            file.seek(index)
+            assert (np.asarray(file.convert("RGBA")) == (255, 0, 0, level)).all()
+
+
+def test_strip_leaves_nothing_of_the_camera(folder, capsys):
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    _picture("a.jpg", exif=exif)
+    _run(capsys, "a.jpg", *LANCZOS, "-o", "kept.jpg")
+    _run(capsys, "a.jpg", *LANCZOS, "-o", "bare.jpg", "--strip")
+    with Image.open("kept.jpg") as kept, Image.open("bare.jpg") as bare:
+        assert kept.getexif()[0x010F] == "Maker" and not dict(bare.getexif())
+    out, _, code = _run(capsys, "a.jpg", *LANCZOS, "-o", "bare.jpg", "--strip")
+    assert code == 0 and "is there already" in out
+
+
+def test_compare_lays_bicubic_beside_it(folder, capsys):
+    levels = _picture("a.png")
+    _run(capsys, "a.png", *LANCZOS, "--compare")
+    both = _pixels("a_x2_compare.png")
+    assert both.shape == (24, 44, 3)
+    bicubic = np.clip(resize(levels / np.float32(255), (24, 20), "bicubic") * 255, 0, 255)
+    assert np.abs(both[:, :20] - bicubic).max() <= 0.5
+    assert (both[:, 24:] == _pixels("a_x2.png")).all()
+
+
+def test_stdin_to_stdout_without_heavy_imports(folder):
+    _picture("a.png")
+    code = (
+        "import sys; sys.argv = ['srexp', 'upscale', '-', '-s', '3']; from srexp.cli import main\n"
+        "heavy = {'tensorflow', 'keras', 'hydra', 'mlflow', 'scipy'}\n"
+        "try:\n    main()\n"
+        "finally:\n    print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    with open("a.png", "rb") as picture:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdin=picture, capture_output=True, check=False,
+            env=command_environment(folder),
+        )  # fmt: skip
+    assert done.stderr.decode().strip() == "[]"
+    with Image.open(io.BytesIO(done.stdout)) as file:
+        assert file.size == (30, 36)
+    empty = subprocess.run(
+        [sys.executable, "-m", "srexp", "upscale", "-"], stdin=subprocess.DEVNULL,
+        capture_output=True, check=False, env=command_environment(folder),
+    )  # fmt: skip
+    assert empty.returncode == 2 and empty.stderr == b"srexp: standard input: is empty\n"
+    assert empty.stdout == b""
+
+
+def test_a_full_disk_leaves_no_half_file(folder, capsys, monkeypatch):
+    _picture("a.png")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    _, err, code = _run(capsys, "a.png", *LANCZOS)
+    assert code == 2 and err == "srexp: a_x2.png: cannot be written (No space left on device)\n"
+    assert os.listdir() == ["a.png"]
+
+
+def test_a_run_enlarges_by_its_network_exported_once(trained, tmp_path, capsys, monkeypatch):
+    import srexp
+
+    outputs = tmp_path / "outputs"
+    shutil.copytree(trained.run.parent, outputs)
+    monkeypatch.chdir(tmp_path)
+    levels = _picture("a.png", 30, 25)
+    run = srexp.open_run("latest", output_dir=outputs)
+    arguments = ("a.png", "--run", "latest", "--output-dir", str(outputs))
+    _, err, code = _run(capsys, *arguments)
+    assert (err, code) == ("", 0)
+    ours = _pixels("a_x2.png").astype(int)
+    assert np.abs(ours - run.upscale(levels)).max() <= 1
+    exported = run.folder / "export" / "network.tflite"
+    first = exported.stat().st_mtime_ns
+    _run(capsys, *arguments, "-o", "b.png")
+    assert exported.stat().st_mtime_ns == first and (_pixels("b.png") == ours).all()
+    exported.write_bytes(b"damaged")
+    _, err, code = _run(capsys, *arguments, "-o", "c.png")
+    assert (err, code) == ("", 0) and (_pixels("c.png") == ours).all()
+
+
+def test_every_extension_that_is_looked_for_is_of_a_format_that_is_read():
+    from srexp.pictures import writing
+
+    read = {writing.format_of(extension).name for extension in reading.EXTENSIONS}
+    assert read == set(reading.FORMATS)
