@@ -18,3 +18,12 @@ class Activation(Options, group="act"):
     def build(self) -> keras.layers.Layer:
         """A new layer; one a place in the network, since PReLU has weights of its own."""
         raise NotImplementedError
+
+
+class KerasActivation(Activation):
+    """One of Keras' own functions, by the name that both have for it; it has no numbers."""
+
+    def build(self) -> keras.layers.Layer:
+        import keras
+
+        return keras.layers.Activation(self.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from srexp.activations.base import Activation
+from srexp.activations.base import Activation, KerasActivation
 from srexp.options import bounded
 
 if TYPE_CHECKING:
@@ -25,40 +25,45 @@ class ELU(Activation, name="elu"):
 
 
 @dataclass(kw_only=True)
-class SELU(Activation, name="selu"):
+class SELU(KerasActivation, name="selu"):
     """Scaled ELU with the fixed numbers of Klambauer et al., 2017, equation 2."""
 
-    def build(self) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.Activation("selu")
-
 
 @dataclass(kw_only=True)
-class GELU(Activation, name="gelu"):
+class GELU(KerasActivation, name="gelu"):
     """x times the normal distribution function of x. Hendrycks and Gimpel, 2016."""
 
-    def build(self) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.Activation("gelu")
-
 
 @dataclass(kw_only=True)
-class SiLU(Activation, name="silu"):
+class SiLU(KerasActivation, name="silu"):
     """x times the logistic function of x (Swish). Elfwing et al., 2018."""
 
-    def build(self) -> keras.layers.Layer:
-        import keras
 
-        return keras.layers.Activation("silu")
+@dataclass(kw_only=True)
+class Mish(KerasActivation, name="mish"):
+    """x tanh(log(1 + e^x)). Misra, 2019."""
 
 
 @dataclass(kw_only=True)
-class Tanh(Activation, name="tanh"):
+class Softplus(KerasActivation, name="softplus"):
+    """log(1 + e^x). Dugas et al., 2001."""
+
+
+@dataclass(kw_only=True)
+class Squareplus(KerasActivation, name="squareplus"):
+    """(x + sqrt(x² + 4)) / 2. Barron, 2021."""
+
+
+@dataclass(kw_only=True)
+class Softsign(KerasActivation, name="softsign"):
+    """x / (1 + |x|). Bergstra et al., 2009."""
+
+
+@dataclass(kw_only=True)
+class Sigmoid(KerasActivation, name="sigmoid"):
+    """The logistic function, 1 / (1 + e^-x)."""
+
+
+@dataclass(kw_only=True)
+class Tanh(KerasActivation, name="tanh"):
     """Hyperbolic tangent."""
-
-    def build(self) -> keras.layers.Layer:
-        import keras
-
-        return keras.layers.Activation("tanh")

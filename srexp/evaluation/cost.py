@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 1280, 720
 @dataclass(frozen=True)
 class Cost:
     """Attributes:
-    parameters: Trained ones.
+    parameters: Trained ones, of the network as it is used (`Model.collapse`).
     multiply_adds: Of the convolutions and matrix products, for an SR image of 1280x720.
     """
 
@@ -47,6 +47,7 @@ def measure(network: keras.Model, model: Model, scale: int) -> Cost:
     """
     import tensorflow as tf
 
+    network = model.collapse(network)
     lr_side = 16 * model.size_multiple
     side = lr_side * scale
     specs = [

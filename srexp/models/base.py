@@ -80,6 +80,24 @@ class Model(Options, group="model"):
         """
         raise NotImplementedError
 
+    @staticmethod
+    def collapse(network: keras.Model) -> keras.Model:
+        """A network as it is used once it is trained: of Keras' own layers alone.
+
+        It gives what `network` gives, to within rounding. What is saved, scored from a run, timed
+        and counted is this one.
+
+        Args:
+            network: As `build` made it, with any weights; it stays as it is.
+
+        Returns:
+            A network with plain convolutions where there were collapsible layers; `network`
+            itself where there were none.
+        """
+        from srexp.models.layers.collapsible import collapse
+
+        return collapse(network)
+
 
 @dataclass(kw_only=True)
 class PreUpsampling(Model):

@@ -46,6 +46,13 @@ def shuffle(x: Any, factor: int) -> Any:
     return ops.depth_to_space(x, factor)
 
 
+def repeated(x: Any, factor: int) -> Any:
+    """Channels so often that `shuffle` makes nearest-neighbour enlarging of it."""
+    import keras
+
+    return keras.layers.Concatenate(dtype="float32", name="repeated")([x] * factor**2)
+
+
 def factors(scale: int) -> list[int]:
     """The steps by which a scale is reached: 4 as twice 2, 8 as three times 2, others at once."""
     steps = []

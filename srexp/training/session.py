@@ -295,7 +295,7 @@ class Session:
         # Keras insists on the suffix.
         beside = self.run.folder / f".{os.getpid()}.part.keras"
         try:
-            self.learner.network.save(beside)
+            self.experiment.model.collapse(self.learner.network).save(beside)
             flush(beside)
             os.replace(beside, self.run.folder / "model.keras")
             flush(self.run.folder)

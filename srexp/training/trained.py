@@ -54,7 +54,8 @@ def load_network(
         which: `best` or `last`.
 
     Returns:
-        The network, how far it was trained, and whether the weights are running averages.
+        The network as it is used (`Model.collapse`), how far it was trained, and whether the
+        weights are running averages.
 
     Raises:
         CheckpointError: Missing, damaged, or of another network.
@@ -64,7 +65,7 @@ def load_network(
     progress = _restore(run, learner, which)
     if learner.uses_ema:
         learner.optimizer.finalize_variable_values(network.trainable_variables)
-    return network, progress, learner.uses_ema
+    return experiment.model.collapse(network), progress, learner.uses_ema
 
 
 def load_upscaler(

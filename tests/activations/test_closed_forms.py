@@ -34,6 +34,15 @@ CLOSED_FORMS: dict[str, Formula] = {
     "gelu": lambda x, o: x * ndtr(x),
     "silu": lambda x, o: x * expit(x),
     "tanh": lambda x, o: np.tanh(x),
+    "mish": lambda x, o: x * np.tanh(np.logaddexp(0, x)),
+    "softplus": lambda x, o: np.logaddexp(0, x),
+    "squareplus": lambda x, o: (x + np.sqrt(x**2 + 4)) / 2,
+    "softsign": lambda x, o: x / (1 + np.abs(x)),
+    "sigmoid": lambda x, o: expit(x),
+    "hard_tanh": lambda x, o: np.clip(x, -1, 1),
+    "hard_sigmoid": lambda x, o: np.clip(x / 6 + 0.5, 0, 1),
+    "hard_silu": lambda x, o: x * np.clip(x / 6 + 0.5, 0, 1),
+    "relu6": lambda x, o: np.clip(x, 0, 6),
 }
 
 

@@ -81,6 +81,7 @@ def test_an_experiment_says_nothing_twice(experiment_name: str, conf: Path, comp
     """Each number of the file arrives: nothing in it is overridden by what comes after."""
     node = OmegaConf.to_container(OmegaConf.load(conf / "experiment" / f"{experiment_name}.yaml"))
     node.pop("defaults", None)
+    node.pop("hydra", None)  # of a sweep: which runs there are, and no key of a run
     values = flatten(compose_for("train", f"experiment={experiment_name}"))
     for key, value in flatten(node).items():
         if not (isinstance(value, str) and "${" in value):

@@ -113,7 +113,7 @@ def revived(
         }  # fmt: skip
         loop.save(folder / f"{name}.npz", learner, loop.Progress(step=number), {"run": name})
         try:
-            network.save(folder / f"{name}.keras")
+            model.collapse(network).save(folder / f"{name}.keras")
         except TypeError as error:  # the fresh process will miss the file
             print(name, error)
     (folder / "cases.json").write_text(json.dumps(described))

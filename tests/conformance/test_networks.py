@@ -18,7 +18,15 @@ from srexp.models.base import Model
 from srexp.models.upscaler import Upscaler
 
 # The most of each that is built here: what holds for every network holds for a small one.
-SMALL = {"depth": 4, "blocks": 2, "filters": 8, "features": 8, "mappings": 2}
+SMALL = {
+    "depth": 4,
+    "blocks": 2,
+    "filters": 8,
+    "features": 8,
+    "mappings": 2,
+    "expansion": 6,
+    "reduction": 2,
+}
 
 
 @pytest.fixture
@@ -200,6 +208,7 @@ def test_has_as_many_parameters_as_its_paper_states(full_model, act) -> None:
     for stated in full_model.published:
         chosen = dataclasses.replace(full_model, **stated.settings)
         network = chosen.build(scale=stated.scale, channels=stated.channels, act=act)
+        network = chosen.collapse(network)
         counted = {
             "weights": [v for v in network.trainable_variables if len(v.shape) == 4],
             "weights+bias": [
