@@ -7,16 +7,20 @@ caller must know. Training, scoring and everything later see a network only thro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from srexp.activations.base import Activation
 from srexp.images.resize import INTERPOLATIONS
-from srexp.options import Options, choice
+from srexp.options import OptionError, Options, choice
 
 if TYPE_CHECKING:
     import keras
+
+# `compare(inputs, hr)` of a batch -> SR, HR (`[N, H, W, C]` both, of one size) and weight of each
+# output of the network: what training minimises is the sum of their losses times their weights.
+Comparison = Callable[[Any, Any], Sequence[tuple[Any, Any, float]]]
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,17 @@ class Model(Options, group="model"):
             HR's size (SRCNN, VDSR). With `lr` the network enlarges inside (FSRCNN, ESPCN, EDSR).
         size_multiple: The height and width of the first input must divide by it. Other images
             are mirrored at their edges to fit, and the result is cropped.
+        scales: Those that it has.
+        sees_all: Whether an output pixel depends on the whole image (attention that pools over
+            it), so that a tile gives another result.
         published: What papers state of their networks; tests count ours.
     """
 
     trainable: ClassVar[bool] = True
     inputs: ClassVar[tuple[str, ...]] = ("lr",)
     size_multiple: ClassVar[int] = 1
+    scales: ClassVar[Sequence[int]] = range(2, 9)
+    sees_all: ClassVar[bool] = False
     published: ClassVar[tuple[Published, ...]] = ()
 
     @classmethod
@@ -65,6 +74,27 @@ class Model(Options, group="model"):
     def rates(self) -> Mapping[str, float]:
         """Layer -> what the learning rate of its weights is multiplied by; of all others by 1."""
         return {}
+
+    def check(self, *, scale: int, channels: int) -> None:
+        """Raises OptionError: there is no such network for this scale or these channels."""
+        if scale not in self.scales:
+            has = ", ".join(map(str, self.scales))
+            raise OptionError(
+                f"degradation.scale={scale}: model={self.name} has the scales {has}",
+                "degradation.scale",
+            )
+
+    def compared_side(self, hr_patch_size: int, scale: int) -> int:
+        """Side of the smallest image that the loss sees of an HR patch, in pixels."""
+        return hr_patch_size
+
+    def comparison(self, network: keras.Model) -> Comparison:
+        """What supervised training compares in a step: SR and HR, unless a network says more.
+
+        Args:
+            network: As `build` made it.
+        """
+        return lambda inputs, hr: [(network(inputs, training=True), hr, 1.0)]
 
     def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
         """The network: a functional Keras model for images of any height and width.

@@ -7,18 +7,21 @@ super-resolution. CVPR workshops 2017. Section 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from srexp.activations.base import Activation
 from srexp.models.base import Model, Published
-from srexp.models.parts import enlarging_layers
-from srexp.options import OptionError, bounded
+from srexp.models.parts import (
+    check_mean,
+    conv,
+    enlarging_layers,
+    residual_block,
+    subtract_mean,
+)
+from srexp.options import bounded
 
 if TYPE_CHECKING:
     import keras
-
-# ITU-R BT.601 in studio swing, for networks of luma alone: weights of R, G, B and offset.
-_LUMA, _OFFSET = (65.481 / 255, 128.553 / 255, 24.966 / 255), 16 / 255
 
 
 @dataclass(kw_only=True)
@@ -52,32 +55,16 @@ class EDSR(Model, name="edsr"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.mean) != 3:
-            raise OptionError(f"mean={self.mean}: must be three numbers, of R, G and B", "mean")
+        check_mean(self.mean)
 
     def build(self, *, scale: int, channels: int, act: Activation) -> keras.Model:
         import keras
 
-        mean = self.mean
-        if channels == 1:
-            mean = [_OFFSET + sum(w * m for w, m in zip(_LUMA, mean, strict=True))]
-
-        def conv(filters: int, name: str, **more: Any) -> keras.layers.Layer:
-            return keras.layers.Conv2D(filters, 3, padding="same", name=name, **more)
-
         inputs = keras.Input((None, None, channels))
-        x = keras.layers.Rescaling(1.0, [-m for m in mean], dtype="float32", name="subtract_mean")(
-            inputs
-        )
-        x = head = conv(self.filters, "head")(x)
+        x = head = conv(subtract_mean(inputs, self.mean), self.filters, "head")
         for index in range(self.blocks):
-            y = conv(self.filters, f"block_{index + 1}_conv_1")(x)
-            y = conv(self.filters, f"block_{index + 1}_conv_2")(act.build()(y))
-            if self.residual_scale != 1:
-                y = keras.layers.Rescaling(self.residual_scale, name=f"block_{index + 1}_scale")(y)
-            x = keras.layers.Add(name=f"block_{index + 1}")([x, y])
-        x = keras.layers.Add(name="body")([head, conv(self.filters, "body_conv")(x)])
+            x = residual_block(x, act, f"block_{index + 1}", scale=self.residual_scale)
+        x = keras.layers.Add(name="body")([head, conv(x, self.filters, "body_conv")])
         x = enlarging_layers(x, self.filters, scale)
-        x = conv(channels, "tail", dtype="float32")(x)
-        x = keras.layers.Rescaling(1.0, mean, dtype="float32", name="add_mean")(x)
-        return keras.Model(inputs, x, name="edsr")
+        x = conv(x, channels, "tail", dtype="float32")
+        return keras.Model(inputs, subtract_mean(x, self.mean, sign=1), name="edsr")

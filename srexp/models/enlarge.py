@@ -1,4 +1,4 @@
-"""Enlarging LR inside a network, by the kernels of `srexp.images.resize`.
+"""Resizing inside a network, by the kernels of `srexp.images.resize`.
 
 So that one saved file takes LR and gives SR, with Keras' own operations alone.
 """
@@ -51,6 +51,30 @@ def enlarge_tensor(lr: Any, scale: int, interpolation: str, engine: str) -> Any:
     # What the taps that are left amount to: Pillow divides by it.
     whole = enlarged(ops.ones_like(lr[..., :1]), "constant", 1)
     return enlarged(lr, "constant", channels) / whole
+
+
+def reduce_tensor(hr: Any, factor: int) -> Any:
+    """MATLAB's bicubic with antialiasing, as `srexp.images.resize.resize`: equal but for rounding.
+
+    Args:
+        hr: `[N, H, W, C]`; the sides divide by `factor` and are at least four times as long.
+        factor: Of the sides.
+
+    Returns:
+        `[N, H / factor, W / factor, C]`, not clipped.
+    """
+    from keras import ops
+
+    eye = np.eye(_LENGTH * factor, dtype=np.float32)[..., None]
+    middle = _LENGTH // 2
+    row = resize(eye, (_LENGTH, _LENGTH * factor), "bicubic", "matlab")[middle, :, 0]
+    first, last = (int(place) for place in np.flatnonzero(row)[[0, -1]])
+    pads = middle * factor - first, last - (middle + 1) * factor + 1
+    taps = row[first : last + 1]
+    channels = hr.shape[-1]
+    kernel = np.outer(taps, taps)[..., None, None] * np.eye(channels, dtype=np.float32)
+    padded = ops.pad(hr, [[0, 0], pads, pads, [0, 0]], mode="symmetric")
+    return ops.conv(padded, kernel, strides=factor, padding="valid")
 
 
 def _phases(scale: int, interpolation: str, engine: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from srexp.activations.base import Activation
 from srexp.models.base import Model, Published
+from srexp.models.parts import transposed
 from srexp.options import bounded
 
 if TYPE_CHECKING:
@@ -64,17 +65,13 @@ class FSRCNN(Model, name="fsrcnn"):
                 filters, size, padding="same", kernel_initializer="he_normal", name=name
             )(x)
             x = act.build()(x)
-        x = keras.layers.Conv2DTranspose(
+        x = transposed(
+            x,
             channels,
             _KERNEL,
-            strides=scale,
+            scale,
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
             dtype="float32",
             name="enlarge",
-        )(x)
-        # An LR pixel's middle lies at scale i + 4 of the whole result; (scale - 1) / 2 is wanted.
-        before = (_KERNEL - scale) // 2
-        x = keras.layers.Cropping2D(
-            ((before, _KERNEL - scale - before),) * 2, dtype="float32", name="crop"
-        )(x)
+        )
         return keras.Model(inputs, x, name="fsrcnn")

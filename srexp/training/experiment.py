@@ -86,10 +86,14 @@ class Experiment:
                 f"loss={self.loss.name}: does not look at HR, so nothing can be learned from it "
                 "alone; make it a term of loss=sum"
             )
-        if size < self.loss.minimum_side:
+        self.model.check(scale=scale, channels=self.channels)
+        seen = self.model.compared_side(size, scale)
+        if seen < self.loss.minimum_side:
+            name = self.model.name
+            told = "" if seen == size else f", and model={name} leaves it {max(seen, 0)} of them"
             raise OptionError(
                 f"trainer.hr_patch_size={size}: loss={self.loss.name} needs at least "
-                f"{self.loss.minimum_side}",
+                f"{self.loss.minimum_side}{told}",
                 "trainer.hr_patch_size",
             )
         if size % scale:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import keras
 
     from srexp.losses.base import Loss, LossFunction
+    from srexp.models.base import Comparison
     from srexp.training.experiment import Experiment
     from srexp.training.learner import Learner
     from srexp.training.strategy import Strategy
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Supervised(Algorithm, name="supervised"):
-    """One network, one optimizer, one loss (of one or several terms) between SR and HR."""
+    """One network, one optimizer, one loss (of one or several terms) between SR and HR.
+
+    What of them is compared is the model's affair (`Model.comparison`).
+    """
 
     def curves(self, loss: Loss) -> tuple[str, ...]:
         terms = loss.terms_given
@@ -32,6 +36,7 @@ class Supervised(Algorithm, name="supervised"):
             network,
             experiment.build_optimizer(),
             experiment.build_loss(),
+            comparison=experiment.model.comparison(network),
             rates=experiment.model.rates,
             strategy=strategy,
             jit_compile=experiment.trainer.jit_compile,
@@ -44,6 +49,7 @@ def supervised(
     optimizer: keras.optimizers.Optimizer,
     loss: LossFunction,
     *,
+    comparison: Comparison | None = None,
     rates: Mapping[str, float] | None = None,
     strategy: Strategy | None = None,
     jit_compile: bool = False,
@@ -52,17 +58,23 @@ def supervised(
     """As `Supervised.build`, of what is made already."""
     import tensorflow as tf
 
+    from srexp.models.base import Model
     from srexp.training.learner import Learner, Trained, total
     from srexp.training.strategy import Strategy
 
     strategy = strategy or Strategy()
+    compare = comparison or Model().comparison(network)
     trained = Trained(network, optimizer, mixed_precision, rates or {})
 
     def step(inputs: Any, hr: Any, number: Any) -> dict[str, Any]:
         def compute(inputs: Any, hr: Any) -> tuple[dict[str, Any], list[Any]]:
             with tf.GradientTape() as tape:
-                sr = tf.cast(network(inputs, training=True), tf.float32)
-                scalars = total(loss(hr, sr, number), network.losses)
+                terms: dict[str, Any] = {}
+                for sr, target, weight in compare(inputs, hr):
+                    for name, value in loss(target, tf.cast(sr, tf.float32), number).items():
+                        value = value if weight == 1 else weight * value
+                        terms[name] = terms[name] + value if name in terms else value
+                scalars = total(terms, network.losses)
                 scaled = trained.scale(scalars["loss"])
             return scalars, tape.gradient(scaled, network.trainable_variables)
 
