@@ -59,7 +59,7 @@ class Part:
 
     Attributes:
         group: `link`; empty for that of the other one.
-        place: Where it stands in the other: `links.blur`.
+        place: Where it stands in the other: `links.blur`, or `discriminator` where there is one.
         option: `gaussian_blur`.
         words: What is said of it.
     """
@@ -108,7 +108,8 @@ class Group:
         words: What it is.
         default: The options that are chosen where nothing is said.
         options: By name.
-        place: Of a group whose options stand inside those of another one: `degradation.links`.
+        place: Of a group whose options stand inside those of another one: `degradation.links.NAME`
+            of several, by name, or `algorithm.discriminator` of one.
     """
 
     name: str
@@ -120,7 +121,8 @@ class Group:
     @property
     def typed(self) -> str:
         """What stands before `=OPTION` on the command line."""
-        return f"+{self.name}@{self.place}.NAME" if self.place else self.name
+        adding = "+" if self.place.endswith(".NAME") else ""
+        return f"{adding}{self.name}@{self.place}" if self.place else self.name
 
 
 @dataclass(frozen=True)
@@ -216,9 +218,10 @@ def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
     inner: dict[str, Group] = {}
     for group in groups.values():
         for part in (part for option in group.options.values() for part in option.parts):
-            place = f"{group.name}.{part.place.rpartition('.')[0]}"
+            several, _, name = part.place.rpartition(".")
+            place = f"{group.name}.{several}.NAME" if several else f"{group.name}.{name}"
             if part.group and part.group not in groups and (part.words or part.group not in inner):
-                options = read(part.group, f"{place}.NAME")
+                options = read(part.group, place)
                 inner[part.group] = Group(part.group, part.words, (), options, place)
     keys, replaced = {}, {}
     for key in file.keys(""):
@@ -353,7 +356,7 @@ class _File:
     def parts(self) -> Iterator[Part]:
         """The options that stand inside it, by its `defaults`."""
         for name, options, words in self.groups():
-            if (match := re.fullmatch(r"/(\w+)@(\w+\.[\w.]+)", name)) and options:
+            if (match := re.fullmatch(r"/(\w+)@(\w[\w.]*)", name)) and options:
                 yield Part(match[1], match[2], options[0], words)
         for entry in self._defaults():
             if isinstance(entry, yaml.ScalarNode) and "@" in entry.value:

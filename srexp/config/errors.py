@@ -148,7 +148,8 @@ def _group_inside(place: str, known: Catalogue) -> Group | None:
     for outer in known.groups.values():
         for option in outer.options.values():
             for part in option.parts:
-                if f"{outer.name}.{part.place}".rpartition(".")[0] == place:
+                several = part.place.rpartition(".")[0]
+                if several and f"{outer.name}.{several}" == place:
                     return known.inner[part.group] if part.group else outer
     return None
 

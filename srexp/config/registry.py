@@ -24,6 +24,7 @@ _GROUPS = {
     "act": ("srexp.activations.base", "Activation"),
     "loss": ("srexp.losses.base", "Loss"),
     "algorithm": ("srexp.training.algorithms.base", "Algorithm"),
+    "discriminator": ("srexp.training.discriminators.base", "Discriminator"),
     "optimizer": ("srexp.training.optimizers", "Optimizer"),
     "schedule": ("srexp.training.schedules", "Schedule"),
     "trainer": ("srexp.training.trainer", "Trainer"),
@@ -36,6 +37,7 @@ _GROUPS = {
 _PACKAGES = (
     "srexp.activations", "srexp.degradations", "srexp.degradations.links", "srexp.losses",
     "srexp.metrics", "srexp.models", "srexp.training.algorithms",
+    "srexp.training.discriminators",
 )  # fmt: skip
 
 

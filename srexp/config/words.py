@@ -363,10 +363,10 @@ def _inside(inner: Group, value: str, known: Catalogue) -> str:
     chosen = "" if having & set(outer.default) else f"{outer.name}={next(plain)} "
     option = option_meant(inner, value) or next(iter(inner.options))
     listed = "" if option_meant(inner, value) else f", and one of {', '.join(inner.options)}"
-    return (
-        f"a {inner.name} stands in {inner.place}, under a name of yours{listed}; type "
-        f"{chosen}+{inner.name}@{inner.place}.more={option}"
-    )
+    place = inner.place.removesuffix(".NAME")
+    named = "" if place == inner.place else ", under a name of yours"
+    typed = inner.typed.removesuffix("NAME") + ("more" if named else "")
+    return f"a {inner.name} stands in {place}{named}{listed}; type {chosen}{typed}={option}"
 
 
 def _of_deletion(key: str, known: Catalogue) -> str | None:

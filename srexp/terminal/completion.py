@@ -121,7 +121,9 @@ def _of_hydra(command: str, given: list[str], begun: str) -> Iterable[str]:
         is_switch = keys.get(key) in ("true", "false")
         return [f"{prefix}{key}=true", f"{prefix}{key}=false"] if is_switch else ()
     heads = [*(f"{group}=" for group in known.groups), "hydra.", "hydra/"]
-    heads += [f"{inner.name}@{inner.place}." for inner in known.inner.values()]
+    for inner in known.inner.values():
+        head = f"{inner.name}@{inner.place}"
+        heads.append(head.removesuffix("NAME") if head.endswith(".NAME") else f"{head}=")
     for path in keys:  # up to the next dot
         rest = path[len(begun) :] if path.startswith(begun) else path
         segment, dot, _ = rest.partition(".")

@@ -103,6 +103,7 @@ class Experiment:
                 f"trainer.hr_patch_size={size}: degradation.scale={scale} does not divide it; "
                 f"{near} would do"
             )
+        self.algorithm.check(self)
 
     def _nothing_to_train(self) -> str:
         name = self.model.interpolation if isinstance(self.model, Resampler) else self.model.name

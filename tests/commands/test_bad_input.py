@@ -48,6 +48,10 @@ CASES = {
     "optimizer.learning_rate=nan": ["optimizer.learning_rate=nan", "greater than 0"],
     "table=srcnn": ["table: is no group of this command, but of srexp reproduce"],
     "link=jpeg": ["link=jpeg", "type degradation=chain +link@degradation.links.more=jpeg"],
+    "algorithm=adversarial trainer.hr_patch_size=44": ["=44", "multiple of 8: 40 or 48 would do"],
+    "discriminator=srgan": [
+        "type algorithm=adversarial discriminator@algorithm.discriminator=srgan"
+    ],
     "degradation=chain protocol=y_paper": ["jpeg makes LR an 8-bit file", "protocol=y_of_rgb"],
     "data=pairs": ["data.hr_dir=null", "data.hr_dir=DIR"],
     "schedule.warmup_steps=500": ["schedule.warmup_steps=500", "fewer than"],

@@ -52,7 +52,7 @@ def test_every_key_of_every_file_is_in_the_catalogue(known: dict[str, Catalogue]
     every = {key for ours in known.values() for key in ours.every_key}
     for group in (group for ours in known.values() for group in ours.inner.values()):
         for key in (key for option in group.options.values() for key in option.keys):
-            every.add(f"{group.name}.{key.path.removeprefix(f'{group.place}.NAME.')}")
+            every.add(f"{group.name}.{key.path.removeprefix(f'{group.place}.')}")
         every.add(f"{group.name}.name")
     for path in conf_dir().glob("*/*.yaml"):
         group = path.parent.name

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 class Algorithm(Options, group="algorithm"):
     """What one step does: which networks are trained, by which optimizers, to lower what."""
 
+    def check(self, experiment: Experiment) -> None:
+        """Raises OptionError: the experiment cannot be trained so. Without Keras."""
+
     def curves(self, loss: Loss) -> tuple[str, ...]:
         """The names of the scalars that a step gives; empty where only a step tells."""
         return ()

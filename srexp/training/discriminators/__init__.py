@@ -1,0 +1,1 @@
+"""Networks that learn to tell SR from HR, as options (`discriminator`): one file a network."""
