@@ -6,7 +6,7 @@ import importlib.util
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -147,6 +147,8 @@ class Folder(Photographs, name="folder"):
         val_fraction: Of the training pictures, for that split; at least one picture.
         split_seed: Of the split: not the run's seed, so that seeds can be compared.
         expected_images: How many pictures `train_dir` must hold; None for any number.
+        exclude: Names of pictures in `train_dir` that are left out.
+        val_photos: Embedded photographs to validate on, in place of a split.
     """
 
     train_dir: Any = texts()
@@ -154,9 +156,17 @@ class Folder(Photographs, name="folder"):
     val_fraction: float = bounded(above=0, high=0.9)
     split_seed: int = bounded(0)
     expected_images: int | None = bounded(1)
+    exclude: list[str] = field(default_factory=list)
+    val_photos: list[str] = field(default_factory=list, metadata={"choices": tuple(PHOTOS)})
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.val_photos and self.val_dir is not None:
+            raise OptionError(
+                f"val_dir={self.val_dir}: val_photos says already what is validated on; set "
+                "data.val_photos=[]",
+                "val_dir",
+            )
         if isinstance(self.train_dir, str):
             self.train_dir = [self.train_dir]
         if not isinstance(self.train_dir, list) or not self.train_dir:
@@ -168,7 +178,8 @@ class Folder(Photographs, name="folder"):
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Without `expected_images`, a check, and without the split where there is none."""
-        split = {} if values.get("val_dir") is None else {"val_fraction": None, "split_seed": None}
+        chosen = values.get("val_dir") is not None or values.get("val_photos")
+        split = {"val_fraction": None, "split_seed": None} if chosen else {}
         return super().usual({**values, "expected_images": None, **split})
 
     def _read(self) -> tuple[ImageSet, ImageSet]:
@@ -177,6 +188,10 @@ class Folder(Photographs, name="folder"):
             images = read_folders("train", folders, expected=self.expected_images)
         except DataError as error:
             raise DataError(f"data.train_dir: {error}", "train_dir") from None
+        if self.exclude:
+            images = self._without_excluded(images)
+        if self.val_photos:
+            return images, read_photos("val", self.val_photos)
         if self.val_dir is not None:
             try:
                 return images, read_folders("val", [checked("data.val_dir", self.val_dir)])
@@ -189,6 +204,20 @@ class Folder(Photographs, name="folder"):
                 "train_dir",
             )
         return split(images, self.val_fraction, self.split_seed)
+
+    def _without_excluded(self, images: ImageSet) -> ImageSet:
+        missing = [name for name in self.exclude if name not in images.images]
+        if missing:
+            raise DataError(
+                f"data.exclude={listed(missing)}: no picture of this name in data.train_dir",
+                "exclude",
+            )
+        kept = [name for name in images.images if name not in self.exclude]
+        if not kept:
+            raise DataError("data.exclude: leaves no picture to train on", "exclude")
+        train = images.only(*kept)
+        train.remarks = images.remarks
+        return train
 
 
 def split(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:

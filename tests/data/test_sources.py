@@ -367,3 +367,32 @@ def test_lr_that_comes_with_images_is_kept_or_refused():
         DataError, match=r"^data.prepare=center_crop: train has LR images of its own"
     ):
         WithLr(prepare="center_crop", prepare_size=16).load()
+
+
+def test_pictures_may_be_left_out_by_name(tmp_path):
+    _fill(tmp_path, "abcd")
+    train, val = _folder(tmp_path, exclude=["b"], expected_images=4).load()
+    assert sorted([*train.images, *val.images]) == ["a", "c", "d"]
+    with pytest.raises(DataError, match=r"data\.exclude=x: no picture of this name"):
+        _folder(tmp_path, exclude=["a", "x"]).load()
+    with pytest.raises(DataError, match="leaves no picture"):
+        _folder(tmp_path, exclude=list("abcd")).load()
+
+
+def test_validation_on_photographs_costs_no_training_picture(tmp_path):
+    _fill(tmp_path, "abc")
+    train, val = _folder(tmp_path, val_photos=["flower", "china"]).load()
+    assert sorted(train.images) == ["a", "b", "c"]
+    assert list(val.images) == ["flower", "china"] and val.name == "val"
+    with pytest.raises(OptionError, match="val_photos says already"):
+        _folder(tmp_path, val_photos=["flower"], val_dir="x")
+    with pytest.raises(OptionError, match="must be one of"):
+        _folder(tmp_path, val_photos=["nope"])
+
+
+def test_the_290_images_are_those_without_the_one_of_set5(shared_data):
+    config = compose("train", ["data=t91_bsds200", f"paths.data_dir={shared_data}"])
+    train, val = build_option("data", config["data"], "data").load()
+    assert len(train.images) == 290 and "302003" not in train.images
+    assert len(val.images) == 5
+    assert not set(config["benchmark"]["photos"]["photos"]) & set(val.images)
