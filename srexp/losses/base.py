@@ -37,6 +37,18 @@ class Loss(Options, group="loss"):
         return 1
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before training, such as where its weights are from."""
+        return ()
+
+    def prepare(self) -> None:
+        """Read what it needs, before anything is made.
+
+        Raises:
+            OptionError: What it needs is not there or does not do.
+        """
+
+    @property
     def terms_given(self) -> tuple[str, ...]:
         """The names of the terms that `build` gives; empty where only a step tells."""
         return (self.name,) if type(self).build is Loss.build else ()

@@ -33,6 +33,18 @@ class Sum(Loss, name="sum"):
         return max(term.minimum_side for term in self.terms.values())
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(note for term in self.terms.values() for note in term.notes)
+
+    def prepare(self) -> None:
+        for name, term in self.terms.items():
+            try:
+                term.prepare()
+            except OptionError as error:
+                key = f"terms.{name}"
+                raise OptionError(f"{key}.{error}", f"{key}.{error.key}") from error
+
+    @property
     def terms_given(self) -> tuple[str, ...]:
         found: list[str] = []
         for name, term in self.terms.items():

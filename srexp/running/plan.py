@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from srexp.config.identity import config_digest
 from srexp.config.resume import check_folders, initial_run, resumed
 from srexp.config.settings import absolute_paths, experiment_of
-from srexp.metrics.base import prepare_all
 from srexp.paths import checked
 from srexp.running.several_devices import join
 from srexp.tracking.record import RunFolder, find_run
@@ -89,7 +88,7 @@ def make_plan(
 
     experiment = choice.experiment
     materials = (job and job.materials) or gather(experiment)
-    prepare_all(experiment.metric)
+    experiment.prepare()
     digest = config_digest(choice.values)
     strategy = join(display.say, experiment, job, digest + materials.digest)
     return Plan(

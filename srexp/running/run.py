@@ -57,7 +57,7 @@ def train_run(
             if plan.experiment.trainer.dry_run:
                 display.describe(plan.experiment, plan.materials, plan.values)
                 return None
-            for remark in plan.materials.remarks:
+            for remark in (*plan.materials.remarks, *plan.experiment.loss.notes):
                 display.note(remark)
             if (short := remarks.short_schedule(plan.experiment)) is not None:
                 display.note(short)

@@ -10,7 +10,7 @@ from srexp.activations.base import Activation
 from srexp.data.sources import Benchmark, Data, words_for
 from srexp.degradations.base import Degradation
 from srexp.losses.base import Loss, LossFunction
-from srexp.metrics.base import Metric
+from srexp.metrics.base import Metric, prepare_all
 from srexp.models.base import Model
 from srexp.models.resampler import Resampler
 from srexp.models.upscaler import check_kernel
@@ -153,6 +153,14 @@ class Experiment:
     def channels(self) -> int:
         """Of the network."""
         return 1 if self.color == "y" else 3
+
+    def prepare(self) -> None:
+        """Raises OptionError: the loss or a metric lacks what it needs."""
+        try:
+            self.loss.prepare()
+        except OptionError as error:
+            raise OptionError(f"loss.{error}", f"loss.{error.key}") from error
+        prepare_all(self.metric)
 
     def build_optimizer(self) -> keras.optimizers.Optimizer:
         """A new optimizer, with the schedule of the learning rate and the running average."""
