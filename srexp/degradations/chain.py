@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from srexp.degradations.base import NO_DRAW, Degradation, Draw
-from srexp.degradations.links.base import Link
+from srexp.degradations.links.base import Link, draws
 from srexp.options import OptionError, bounded
 
 
@@ -26,11 +27,16 @@ class Chain(Degradation, name="chain"):
         order: Their names in the order in which they are applied, each as often as it is to be;
             None for all of them, as they stand.
         seed: Of what is drawn; not the training's, so that seeds can be compared.
+        margin: HR pixels around a training patch that are degraded with it, at most; None for as
+            many as the links look at. What lies farther away then counts for nothing.
+        title: What tables call it, beside a digest of all its links and numbers; None to name all.
     """
 
     links: dict[str, Link]
     order: list[str] | None
     seed: int = bounded(0)
+    margin: int | None = bounded(0, 4096, default=None)
+    title: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,9 +59,11 @@ class Chain(Degradation, name="chain"):
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Links by their place, whatever their names; no seed where nothing is drawn."""
         links = _in_order(values.get("links") or {}, values.get("order"))
-        seed = values.get("seed") if any(map(_draws, links)) else None
+        seed = values.get("seed") if any(map(draws, links)) else None
         numbered = {str(place): link for place, link in enumerate(links)}
-        return {**values, "links": numbered, "order": None, "seed": seed}
+        margin = values.get("margin") if seed is not None else None
+        unnamed = {"order": None, "title": None}
+        return {**values, "links": numbered, "seed": seed, "margin": margin, **unnamed}
 
     @property
     def chain(self) -> list[Link]:
@@ -68,7 +76,8 @@ class Chain(Degradation, name="chain"):
 
     @property
     def stored(self) -> str:
-        return next((link.name for link in self.chain if link.stored), "")
+        parts = [part for link in self.chain for part in link.parts]
+        return next((part.name for part in parts if part.stored), "")
 
     @property
     def reach(self) -> int:
@@ -77,7 +86,7 @@ class Chain(Degradation, name="chain"):
             factor = link.smallest or 1 / (self.scale * density)
             total += link.reach(factor) / density
             density *= factor
-        return math.ceil(total)
+        return math.ceil(total if self.margin is None else min(total, self.margin))
 
     def __call__(
         self, hr: np.ndarray, *, draw: Draw = NO_DRAW, eight_bit: bool = False
@@ -95,17 +104,11 @@ class Chain(Degradation, name="chain"):
             said.append(f"drawn by seed {self.seed}")
         if (self.engine, self.interpolation) != ("matlab", "bicubic"):
             said.append(f"enlarged by {self.engine} {self.interpolation}")
-        return f"x{self.scale} {', '.join(said)}"
+        whole = f"x{self.scale} {', '.join(said)}"
+        if self.title is None:
+            return whole
+        return f"x{self.scale} {self.title} {hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def _in_order(links: Mapping[str, Any], order: list[str] | None) -> list[Any]:
     return list(links.values()) if order is None else [links[n] for n in order if n in links]
-
-
-def _draws(link: Any) -> bool:
-    """Whether two draws of a link differ; of one, or of its node in a configuration."""
-    if isinstance(link, Link):
-        return link.random
-    known = {cls.name: cls for cls in Link.implementations()}
-    cls = known.get(link.get("name"))
-    return cls is None or cls.draws(link)

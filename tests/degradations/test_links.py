@@ -7,13 +7,20 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import convolve, gaussian_filter
 
 from srexp.degradations.base import Draw
-from srexp.degradations.links.blur import GaussianBlur, gaussian_kernel
+from srexp.degradations.links.blur import (
+    GaussianBlur,
+    GeneralizedBlur,
+    PlateauBlur,
+    gaussian_kernel,
+)
 from srexp.degradations.links.compression import Jpeg, WebP
+from srexp.degradations.links.filtering import filtered
 from srexp.degradations.links.noise import GaussianNoise, PoissonNoise
 from srexp.degradations.links.resizing import Resize
+from srexp.degradations.links.sinc import Sinc, sinc_kernel
 from srexp.images.resize import resize_matlab
 from srexp.options import OptionError
 
@@ -52,6 +59,72 @@ def test_a_kernel_has_the_stated_covariance(angle: float) -> None:
     found = [[(kernel * a * b).sum() for b in (x, y)] for a in (x, y)]
     np.testing.assert_allclose(found, wanted, atol=0.01)
     assert kernel.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("side", [5, 21])
+def test_filtering_is_scipys(side: int) -> None:
+    kernel = np.random.default_rng(2).random((side, side))
+    got = filtered(image(), kernel)
+    wanted = convolve(
+        image().astype(np.float64), (kernel / kernel.sum())[..., None], mode="reflect"
+    )
+    np.testing.assert_allclose(got, wanted, atol=2e-6)
+
+
+def test_a_generalised_blur_of_beta_1_is_the_gaussian_one() -> None:
+    shape = {"sigma": 2.0, "ratio": 0.5, "angle": 30.0, "size": 15}
+    general = GeneralizedBlur(**shape, beta=1.0)(image(), random(), (0, 0))
+    np.testing.assert_allclose(general, blur(**shape)(image(), random(), (0, 0)), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile"),
+    [
+        (GeneralizedBlur, lambda r: np.exp(-((r / 2) ** 6) / 2)),
+        (PlateauBlur, lambda r: 1 / (1 + (r / 2) ** 6)),
+    ],
+)
+def test_a_point_becomes_the_kernel(kind, profile) -> None:
+    """Round, sigma 2, beta 3: r² = x² + y², q^beta = (r / 2)^6."""
+    point = np.zeros((31, 31, 1), np.float32)
+    point[15, 15] = 1
+    link = kind(sigma=2.0, ratio=1.0, angle=0.0, size=13, beta=3.0)
+    got = link(point, random(), (0, 0))[9:22, 9:22, 0]
+    y, x = np.mgrid[-6:7, -6:7]
+    wanted = profile(np.hypot(x, y))
+    np.testing.assert_allclose(got, wanted / wanted.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize("cutoff", [1.0, 2.0, 3.0])
+def test_a_sinc_kernel_is_the_transform_of_a_disc(cutoff: float) -> None:
+    """1/(4 pi²) times the integral of cos(u x) over all (u, v) of a length below the cutoff."""
+    kernel = sinc_kernel(13, cutoff)
+    u = (np.arange(4000) + 0.5) / 4000 * 2 * cutoff - cutoff
+    strips = 2 * np.sqrt(cutoff**2 - u**2) * (2 * cutoff / 4000) / (4 * np.pi**2)
+    wanted = [(strips * np.cos(u * x)).sum() for x in range(7)]
+    np.testing.assert_allclose(kernel[6, 6:], wanted, atol=2e-5)
+    np.testing.assert_allclose(kernel[6:, 6], wanted, atol=2e-5)
+
+
+def test_a_sinc_filter_keeps_what_is_slower_and_takes_what_is_faster() -> None:
+    x = np.arange(120)
+    slow, fast = (
+        np.broadcast_to(0.5 + 0.3 * np.cos(w * x)[None, :, None], (60, 120, 1)).astype(np.float32)
+        for w in (np.pi / 8, np.pi * 0.9)
+    )
+    link = Sinc(cutoff=1.5, size=41)
+    kept, taken = (link(one, random(), (0, 0))[30, 30:90, 0] - 0.5 for one in (slow, fast))
+    assert np.ptp(kept) == pytest.approx(0.6, rel=0.05)
+    assert np.ptp(taken) < 0.03
+
+
+def test_a_kernel_is_drawn_from_those_named() -> None:
+    link = Resize(factor=None, interpolation=["box", "bicubic"], engine="matlab", antialias=True)
+    assert link.random
+    given = {link(image(), random(seed), (20, 25)).tobytes() for seed in range(20)}
+    assert given == {
+        resize_matlab(image(), (20, 25), kernel).tobytes() for kernel in ("box", "bicubic")
+    }
 
 
 def test_gaussian_noise_has_the_stated_spread_and_is_its_own_in_each_channel() -> None:

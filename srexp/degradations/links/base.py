@@ -40,6 +40,11 @@ class Link(Options, group="link"):
         return self.draws(vars(self))
 
     @property
+    def parts(self) -> list[Link]:
+        """The links that it is made of: itself, unless it holds others."""
+        return [self]
+
+    @property
     def smallest(self) -> float | None:
         return 1.0
 
@@ -68,6 +73,15 @@ class Link(Options, group="link"):
         """In words, for tables: never the same for two different links."""
         fields = (f"{f.name} {shown(getattr(self, f.name))}" for f in dataclasses.fields(self))
         return " ".join([self.name, *fields])
+
+
+def draws(link: Any) -> bool:
+    """Whether two draws of a link differ; of one, or of its node in a configuration."""
+    if isinstance(link, Link):
+        return link.random
+    known = {cls.name: cls for cls in Link.implementations()}
+    cls = known.get(link.get("name"))
+    return cls is None or cls.draws(link)
 
 
 def draw(value: Any, random: np.random.Generator) -> float:

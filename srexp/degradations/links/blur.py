@@ -1,4 +1,4 @@
-"""Blur by a Gaussian kernel."""
+"""Blur by a kernel with elliptic contours: Gaussian, generalised Gaussian or plateau."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from srexp.degradations.links.base import Link, draw, shown
-from srexp.options import OptionError, bounded, spread
+from srexp.degradations.links.filtering import check_odd, filtered
+from srexp.options import bounded, spread
 
 
 @dataclass(kw_only=True)
-class GaussianBlur(Link, name="gaussian_blur"):
-    """exp(-x' S^-1 x / 2), S = R diag(sigma², (sigma ratio)²) R', cut to a square, of sum 1.
+class EllipticBlur(Link):
+    """A kernel that is a function of q = x' S^-1 x alone, S = R diag(sigma², (sigma ratio)²) R'.
 
-    The kernel of BD (7x7, sigma 1.6) and, with a ratio, of blind super-resolution (Zhang et al.,
-    SRMD, CVPR 2018, section 3.2). Edges are mirrored, the edge pixel repeated.
+    Cut to a square, of sum 1. Edges are mirrored, the edge pixel repeated.
 
     Attributes:
         sigma: Standard deviation in pixels, along the first axis of the kernel.
@@ -32,8 +32,7 @@ class GaussianBlur(Link, name="gaussian_blur"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size % 2 == 0:
-            raise OptionError(f"size={self.size}: must be odd", "size")
+        check_odd(self.size)
 
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -45,25 +44,87 @@ class GaussianBlur(Link, name="gaussian_blur"):
 
     @property
     def label(self) -> str:
+        return f"blur {self._shape}"
+
+    @property
+    def _shape(self) -> str:
         flat = f" ratio {shown(self.ratio)} angle {shown(self.angle)}" if self.ratio != 1 else ""
-        return f"blur {shown(self.sigma)}{flat} ({self.size}x{self.size})"
+        return f"{shown(self.sigma)}{flat} ({self.size}x{self.size})"
+
+    def _axes(self, random: np.random.Generator) -> tuple[float, float, float]:
+        """The two standard deviations in pixels, and the angle in radians."""
+        sigma, ratio, angle = (draw(v, random) for v in (self.sigma, self.ratio, self.angle))
+        return sigma, sigma * ratio, np.deg2rad(angle)
+
+
+@dataclass(kw_only=True)
+class GaussianBlur(EllipticBlur, name="gaussian_blur"):
+    """exp(-q / 2).
+
+    The kernel of BD (7x7, sigma 1.6) and, with a ratio, of blind super-resolution (Zhang et al.,
+    SRMD, CVPR 2018, section 3.2).
+    """
 
     def __call__(
         self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
     ) -> np.ndarray:
         from scipy.ndimage import convolve, convolve1d  # a quarter of a second
 
-        sigma, ratio, angle = (draw(v, random) for v in (self.sigma, self.ratio, self.angle))
-        kernel = gaussian_kernel(self.size, sigma, sigma * ratio, np.deg2rad(angle))
+        first, second, angle = self._axes(random)
+        kernel = gaussian_kernel(self.size, first, second, angle)
         # Mirrored with the edge pixel repeated is SciPy's `reflect`.
-        if ratio == 1:  # one axis after the other is the same, and faster
+        if first == second:  # one axis after the other is the same, and faster
             line = kernel.sum(axis=0)
             return convolve1d(convolve1d(image, line, 0, mode="reflect"), line, 1, mode="reflect")
         return convolve(image, kernel[..., None].astype(np.float32), mode="reflect")
 
 
-def gaussian_kernel(size: int, first: float, second: float, angle: float) -> np.ndarray:
-    """`[size, size]` of sum 1.
+@dataclass(kw_only=True)
+class GeneralizedBlur(EllipticBlur, name="generalized_blur"):
+    """exp(-q^beta / 2): sharper than a Gaussian in the middle below 1, flatter above.
+
+    Real-ESRGAN (Wang et al., ICCV workshops 2021), section 3.2.
+
+    Attributes:
+        beta: The shape; at 1 the Gaussian.
+    """
+
+    beta: Any = spread(0.1, 20)
+
+    @property
+    def label(self) -> str:
+        return f"generalised blur {self._shape} beta {shown(self.beta)}"
+
+    def __call__(
+        self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
+    ) -> np.ndarray:
+        contours = squared_distance(self.size, *self._axes(random))
+        return filtered(image, np.exp(-(contours ** draw(self.beta, random)) / 2))
+
+
+@dataclass(kw_only=True)
+class PlateauBlur(EllipticBlur, name="plateau_blur"):
+    """1 / (1 + q^beta). Real-ESRGAN (Wang et al., ICCV workshops 2021), section 3.2.
+
+    Attributes:
+        beta: The shape: the larger, the flatter the middle and the steeper its edge.
+    """
+
+    beta: Any = spread(0.1, 20)
+
+    @property
+    def label(self) -> str:
+        return f"plateau blur {self._shape} beta {shown(self.beta)}"
+
+    def __call__(
+        self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
+    ) -> np.ndarray:
+        contours = squared_distance(self.size, *self._axes(random))
+        return filtered(image, 1 / (1 + contours ** draw(self.beta, random)))
+
+
+def squared_distance(size: int, first: float, second: float, angle: float) -> np.ndarray:
+    """The q = x' S^-1 x of each pixel of a kernel, `[size, size]`.
 
     Args:
         size: Odd.
@@ -75,5 +136,10 @@ def gaussian_kernel(size: int, first: float, second: float, angle: float) -> np.
     x, y = np.meshgrid(offsets, -offsets)
     along = x * np.cos(angle) + y * np.sin(angle)
     across = y * np.cos(angle) - x * np.sin(angle)
-    kernel = np.exp(-((along / first) ** 2 + (across / second) ** 2) / 2)
+    return (along / first) ** 2 + (across / second) ** 2
+
+
+def gaussian_kernel(size: int, first: float, second: float, angle: float) -> np.ndarray:
+    """`[size, size]` of sum 1; see `squared_distance`."""
+    kernel = np.exp(-squared_distance(size, first, second, angle) / 2)
     return kernel / kernel.sum()

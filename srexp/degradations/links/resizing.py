@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from srexp.degradations.engine import check_engine
 from srexp.degradations.links.base import Link, draw, shown
 from srexp.images.resize import ENGINES, HALF_WIDTHS, INTERPOLATIONS, resize
-from srexp.options import choice, spread
+from srexp.options import OptionError, choice, spread
 
 
 @dataclass(kw_only=True)
@@ -20,19 +21,31 @@ class Resize(Link, name="resize"):
 
     Attributes:
         factor: Of both sides; None for the size that the chain ends with.
-        interpolation: The kernel.
+        interpolation: The kernel; a list for one of them, each as likely.
         engine: `matlab` or `pillow`.
         antialias: Stretch the kernel when shrinking; `pillow` always does.
     """
 
     factor: Any = spread(0.05, 8, optional=True)
-    interpolation: str = choice(*INTERPOLATIONS)
+    interpolation: Any = choice(*INTERPOLATIONS)
     engine: str = choice(*ENGINES)
     antialias: bool
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_engine(self.engine, self.interpolation, self.antialias)
+        if not self._kernels:
+            raise OptionError("interpolation=[]: must name a kernel", "interpolation")
+        for kernel in self._kernels:
+            check_engine(self.engine, kernel, self.antialias)
+
+    @property
+    def _kernels(self) -> list[str]:
+        given = self.interpolation
+        return given if isinstance(given, list) else [given]
+
+    @classmethod
+    def draws(cls, values: Mapping[str, Any]) -> bool:
+        return super().draws(values) or isinstance(values.get("interpolation"), list)
 
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +58,7 @@ class Resize(Link, name="resize"):
 
     def reach(self, factor: float) -> float:
         # One pixel more for sizes that are rounded.
-        return HALF_WIDTHS[self.interpolation] / min(factor, 1) + 1
+        return max(HALF_WIDTHS[kernel] for kernel in self._kernels) / min(factor, 1) + 1
 
     @property
     def label(self) -> str:
@@ -53,7 +66,7 @@ class Resize(Link, name="resize"):
         plain = "" if self.usual(vars(self))["antialias"] else " without antialiasing"
         # Of stored pictures the plain form has Pillow work on their 8-bit levels.
         floats = " in floats" if self.engine == "pillow" else ""
-        return f"{self.engine} {self.interpolation}{floats}{by}{plain}"
+        return f"{self.engine} {' or '.join(self._kernels)}{floats}{by}{plain}"
 
     def __call__(
         self, image: np.ndarray, random: np.random.Generator, size: tuple[int, int]
@@ -64,4 +77,7 @@ class Resize(Link, name="resize"):
                 max(1, math.floor(image.shape[0] * factor + 0.5)),
                 max(1, math.floor(image.shape[1] * factor + 0.5)),
             )
-        return resize(image, size, self.interpolation, self.engine, antialias=self.antialias)
+        kernel = self.interpolation
+        if isinstance(kernel, list):
+            kernel = kernel[random.integers(len(kernel))]
+        return resize(image, size, kernel, self.engine, antialias=self.antialias)
