@@ -62,7 +62,7 @@ _TABLE: dict[str, Word] = {
     ),
     "noise sigma noise_sigma noise_level": Word("degradation.links.noise.sigma", "15"),
     "blur blur_sigma": Word("degradation.links.blur.sigma", "1.6"),
-    "jpeg_quality": Word("degradation.links.jpeg.quality", "75"),
+    "jpeg_quality quality": Word("degradation.links.jpeg.quality", "75"),
     "activation activation_function act_fn act_func nonlinearity": Word("act", "relu"),
     "optim opt solver": Word("optimizer", "adam"),
     "criterion loss_fn loss_function objective": Word("loss", "mae"),

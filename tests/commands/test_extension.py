@@ -120,7 +120,7 @@ class Critic(Algorithm, name="critic"):
 
 
 @dataclass(kw_only=True)
-class Mish(Activation, name="mish"):
+class Bent(Activation, name="bent"):
     def build(self):
         import keras
 
@@ -168,7 +168,7 @@ YAML = {
     ),
     "judge/small.yaml": "name: small\nfilters: 4\n",
     "judge/large.yaml": "name: small\nfilters: 6\n",
-    "act/mish.yaml": "name: mish\n",
+    "act/bent.yaml": "name: bent\n",
     "loss/their_loss.yaml": "name: their_loss\n",
     "link/salt.yaml": "# White pixels.\nname: salt\nshare: [0.01, 0.05] # of all\n",
     "degradation/noisy.yaml": ("defaults: [bicubic]\nname: noisy\nnoise_sigma_255: 3\n"),
@@ -209,7 +209,7 @@ def of_trainer(tiny: tuple[str, ...]) -> list[str]:
 
 def test_one_of_each_trains(train, tmp_path: Path, tiny: tuple[str, ...]) -> None:
     done = train(
-        "model=tiny_espcn", "act=mish", "loss=their_loss", "degradation=noisy", *of_trainer(tiny),
+        "model=tiny_espcn", "act=bent", "loss=their_loss", "degradation=noisy", *of_trainer(tiny),
         "degradation.scale=3",
     )  # fmt: skip
     # 3x3 from 3 to 8 channels, then from 8 to 3 * 3 * 3, and the biases.
@@ -265,11 +265,11 @@ def test_typo_in_their_option_is_told_like_ours(tmp_path: Path) -> None:
     site, conf = tmp_path / "site", tmp_path / "conf" / "act"
     site.mkdir()
     conf.mkdir(parents=True)
-    (conf / "mish.yaml").write_text("name: mishh\n")
+    (conf / "bent.yaml").write_text("name: bentt\n")
     done = subprocess.run(
-        [sys.executable, "-m", "srexp", "train", "--config-dir", str(conf.parent), "act=mish"],
+        [sys.executable, "-m", "srexp", "train", "--config-dir", str(conf.parent), "act=bent"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
         env=command_environment(tmp_path),
     )  # fmt: skip
     assert done.returncode == 2
-    assert "act.name=mishh: must be one of elu" in done.stderr
+    assert "act.name=bentt: must be one of elu" in done.stderr
