@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.inputs == ["-"]:
         _stream(settings)
         return
-    if _files(given.inputs, settings):
+    # As Ctrl-C: what is half written is taken away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        failed = _files(given.inputs, settings)
+    except KeyboardInterrupt:
+        fail("stopped; typed again, it goes on with what is not done", 130)
+    if failed:
         sys.exit(2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -251,6 +252,24 @@ def test_a_full_disk_leaves_no_half_file(folder, capsys, monkeypatch):
     _, err, code = _run(capsys, "a.png", *LANCZOS)
     assert code == 2 and err == "srexp: a_x2.png: cannot be written (No space left on device)\n"
     assert os.listdir() == ["a.png"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_half_file_and_what_is_done_stays(folder, number):
+    _picture("1.png")
+    for name in ("2.png", "3.png"):
+        _picture(name, 1500, 1500)
+    with subprocess.Popen(
+        [sys.executable, "-m", "srexp", "upscale", "1.png", "2.png", "3.png"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=command_environment(folder),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("1.png -> 1_x2.png")
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "srexp: stopped; typed again, it goes on with what is not done\n"
+    assert sorted(os.listdir()) == ["1.png", "1_x2.png", "2.png", "3.png"]
 
 
 def test_a_run_enlarges_by_its_network_exported_once(trained, tmp_path, capsys, monkeypatch):
