@@ -105,7 +105,16 @@ def test_huber_is_half_the_squared_error_inside_and_a_line_outside() -> None:
 
 
 # Losses whose formulas are checked in the other modules of this folder.
-ELSEWHERE = ("ssim", "ms_ssim", "gradient", "laplacian", "total_variation", "fft", "sum")
+ELSEWHERE = (
+    "ssim",
+    "ms_ssim",
+    "gradient",
+    "laplacian",
+    "total_variation",
+    "fft",
+    "sum",
+    "perceptual",
+)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (conf_dir() / "loss").glob("*.yaml")))
