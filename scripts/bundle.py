@@ -76,7 +76,7 @@ def bundle(run: RunFolder, kind: str) -> None:
         "result": run.info.get("result"),
         "gains": run.info.get("gains"),
     }
-    file.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    file.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(facts, indent=1))
 
 
