@@ -195,7 +195,7 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
     """The run that `init_from` names, and the configuration with its full name.
 
     The name then holds a digest of the weights as well (`RUN@DIGEST`), since a run may be trained
-    further.
+    further. The run's scale may be another: what fits is taken (`Learner.set_weights`).
 
     Raises:
         RunError: There is no such run.
@@ -213,8 +213,6 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
         )
     theirs = with_additions(run.config)
     keys = ["color", "model", "act"]  # another model may bring another act
-    if "lr" in implementation("model", config["model"]["name"]).inputs:  # type: ignore[attr-defined]
-        keys.append("degradation.scale")
     ours, before = flatten(with_additions(config)), flatten(theirs)
     for key in keys:
         for name in sorted(ours.keys() | before.keys(), key=_name_first):

@@ -139,12 +139,16 @@ class Training:
         experiment = plan.experiment
         weights = None
         if plan.source is not None and not checkpoint.exist(run.checkpoints):
-            weights = scored_weights(plan.source, _as_here(plan))
+            theirs = _as_here(plan)
+            weights = scored_weights(plan.source, theirs)
         strategy = plan.strategy or Strategy()
         told = _Told(self._display, plan, run.id)
         session = Session(experiment, plan.materials, run, told, strategy)
-        if weights is not None:
-            session.start_from(weights)
+        if weights is not None and (anew := session.start_from(weights, theirs.degradation.scale)):
+            self._display.note(
+                f"init_from enlarges by {theirs.degradation.scale}: {', '.join(anew)} "
+                f"{'starts' if len(anew) == 1 else 'start'} anew, the other layers from it"
+            )
         for remark in session.go_on() if self._resume else ():
             self._display.note(remark)
         told.begin(session.progress.step)

@@ -21,6 +21,11 @@ from srexp.training.variables import network_variables, optimizer_variables
 Step = Callable[[Any, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
+def _layer(name: str) -> str:
+    """`model/conv_1/kernel` -> `conv_1`."""
+    return name.partition("/")[2].rpartition("/")[0]
+
+
 def total(terms: Mapping[str, tf.Tensor], regularisers: Sequence[tf.Tensor]) -> dict[str, Any]:
     """`loss`, the sum of all; and of several terms `loss_TERM` for each.
 
@@ -203,16 +208,37 @@ class Learner:
         places |= {f"optimizer/{i:04d}": name for i, name in enumerate(of_optimizer)}
         return {places.get(name, name): array for name, array in arrays.items()}
 
-    def set_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def set_weights(
+        self, arrays: Mapping[str, np.ndarray], *, other_scale: bool = False
+    ) -> list[str]:
         """Take over the scored network's weights of another run: `trained.scored_weights`.
+
+        Args:
+            arrays: Its variables.
+            other_scale: The run enlarges by another factor: what has the same name and shape here
+                is taken, the rest starts as it would have.
+
+        Returns:
+            The layers that do not start from the run, in the network's order.
 
         Raises:
             CheckpointError: They are of another network.
         """
-        # The average of the weights begins where the weights do.
-        mine = {k: v for k, v in self.arrays().items() if not k.startswith("model/")}
+        own = self.arrays()
         theirs = {k: v for k, v in self._named(arrays).items() if k.startswith("model/")}
-        self.restore({**mine, **theirs})
+        if not other_scale:
+            # The average of the weights begins where the weights do.
+            self.restore({**{k: v for k, v in own.items() if not k.startswith("model/")}, **theirs})
+            return []
+        shapes = {name: array.shape for name, array in theirs.items()}
+        fits = {name for name, array in own.items() if shapes.get(name) == array.shape}
+        # A layer whose kernel does not fit does not keep its bias either.
+        left = {_layer(name) for name in own if name.startswith("model/") and name not in fits}
+        taken = {name: theirs[name] for name in own if name in fits and _layer(name) not in left}
+        if not taken:
+            raise CheckpointError("no layer of the run to start from has the same name and shape")
+        self.restore({**own, **taken})
+        return list(dict.fromkeys(_layer(name) for name in own if _layer(name) in left))
 
     def synchronise(self, step: int) -> None:
         """Give every process the chief's state, which it has but for rounding of the start.

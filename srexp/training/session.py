@@ -105,13 +105,17 @@ class Session:
             network, experiment.model, experiment.degradation, experiment.channels
         )
 
-    def start_from(self, arrays: dict[str, np.ndarray]) -> None:
-        """Begin with another run's weights (`trained.scored_weights`).
+    def start_from(self, arrays: dict[str, np.ndarray], scale: int | None = None) -> list[str]:
+        """Begin with the weights of a run (`trained.scored_weights`); None: one of this scale.
+
+        Returns:
+            The layers that do not start from them: those that another scale has otherwise.
 
         Raises:
             CheckpointError: They are of another network.
         """
-        self.learner.set_weights(arrays)
+        other = scale not in (None, self.experiment.degradation.scale)
+        return self.learner.set_weights(arrays, other_scale=other)
 
     def go_on(self) -> list[str]:
         """Restore the newest sound checkpoint, and drop the points after it.
