@@ -11,7 +11,6 @@ from typing import Any
 from srexp.config.catalogue import SEVERAL
 from srexp.config.effect import is_folder
 from srexp.config.identity import deciding, sources, usual, with_additions
-from srexp.config.registry import implementation
 from srexp.config.settings import with_folders
 from srexp.options import OptionError, flatten
 from srexp.paths import checked, to_path

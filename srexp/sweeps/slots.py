@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from srexp.cores import available_cores
 from srexp.options import OptionError
 
 
@@ -45,13 +46,6 @@ def slots(n_jobs: int | None, gpus: Sequence[str | int] | None) -> list[Slot]:
     if count == 1:
         return [Slot(cores[0], ",".join(visible))]
     return [Slot(cores[i], visible[i % len(visible)]) for i in range(count)]
-
-
-def available_cores() -> list[int]:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def visible_gpus() -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from srexp.files import written_atomically
 from srexp.images.io import MOST_MEGAPIXELS, ImageFileError, most_megapixels
@@ -170,25 +170,37 @@ def enlarge_file(
         content = path.read_bytes()
     except OSError as error:
         raise NotDone(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        with reading.opened(content, str(path)) as picture:
-            kind = settings.format or writing.usual_format(picture.format, picture.count)
-            target = target_of(source, settings, kind)
-            _check_target(path, target, taken, source.named)
-            note = settings.note(content)
-            before, after = _sizes(picture, settings, kind)
-            if not source.named and writing.read_note(content).startswith("srexp "):
-                return Made(path, before, before, skipped=True, own=True)
-            taken[target.resolve()] = path
-            if target.exists() and not settings.overwrite:
-                return Made(target, before, after, _as_before(target, note, settings), skipped=True)
-            remarks = list(picture.remarks)
+    with _faults_named(path), reading.opened(content, str(path)) as picture:
+        kind = settings.format or writing.usual_format(picture.format, picture.count)
+        target = target_of(source, settings, kind)
+        _check_target(path, target, taken)
+        note = settings.note(content)
+        before, after = _sizes(picture, settings, kind)
+        if not source.named and (
+            path.resolve() in taken or writing.read_note(content).startswith("srexp ")
+        ):
+            return Made(path, before, before, skipped=True, own=True)
+        taken[target.resolve()] = path
+        beside = target.with_name(f"{target.stem}_compare.png") if settings.compare else None
+        if beside is not None:
+            _check_target(path, beside, taken)
+            taken[beside.resolve()] = path
+        there = target.exists() and not settings.overwrite
+        remarks = _as_before(target, note, settings) if there else list(picture.remarks)
+        if not there:
             target.parent.mkdir(parents=True, exist_ok=True)
             with written_atomically(target) as file:
                 _enlarge(picture, file, settings, kind, note, remarks, after, made)
-            if settings.compare:
-                _write_comparison(content, target, after)
-            return Made(target, before, after, remarks)
+        if beside is not None:
+            remarks += _compare(content, target, beside, after, f"{note}, compared", settings)
+        return Made(target, before, after, remarks, skipped=there)
+
+
+@contextmanager
+def _faults_named(path: Path | str) -> Iterator[None]:
+    """Whatever can go wrong with a picture, as `NotDone` that names it."""
+    try:
+        yield
     except ImageFileError as error:
         raise NotDone(str(error)) from None
     except OptionError as error:
@@ -217,18 +229,16 @@ def enlarge_stream(
     Raises:
         NotDone: It cannot be.
     """
-    try:
-        with reading.opened(content, "standard input") as picture:
-            kind = settings.format or writing.usual_format(picture.format, picture.count)
-            before, after = _sizes(picture, settings, kind)
-            remarks = list(picture.remarks)
-            _enlarge(picture, file, settings, kind, settings.note(content), remarks, after, made)
-    except (ImageFileError, OptionError) as error:
-        raise NotDone(str(error)) from None
+    name = "standard input"
+    with _faults_named(name), reading.opened(content, name) as picture:
+        kind = settings.format or writing.usual_format(picture.format, picture.count)
+        before, after = _sizes(picture, settings, kind)
+        remarks = list(picture.remarks)
+        _enlarge(picture, file, settings, kind, settings.note(content), remarks, after, made)
     return Made(None, before, after, remarks)
 
 
-def _check_target(path: Path, target: Path, taken: dict[Path, Path], named: bool) -> None:
+def _check_target(path: Path, target: Path, taken: dict[Path, Path]) -> None:
     if target.exists() and target.samefile(path):
         raise NotDone(f"{path}: the result would be written over it; name another with -o")
     if (other := taken.get(target.resolve())) is not None:
@@ -249,10 +259,11 @@ def _sizes(
     after = settings.wanted.of(*before)
     writing.check(kind, *after, settings.quality)
     megapixels = after[0] * after[1] / 1e6
-    if megapixels > max(_MOST_MEGAPIXELS, most_megapixels()):
+    most = max(_MOST_MEGAPIXELS, most_megapixels())
+    if megapixels > most:
         raise OptionError(
             f"the result would be {after[0]}x{after[1]}, {megapixels:.3g} megapixels, and at most "
-            f"{_MOST_MEGAPIXELS} are made; the environment variable {MOST_MEGAPIXELS} allows more"
+            f"{most:g} are made; the environment variable {MOST_MEGAPIXELS} allows more"
         )
     return before, after
 
@@ -323,8 +334,13 @@ def _in_8_bits(frame: Frame) -> Frame:
     return replace(frame, colour=layers[0], alpha=layers[1])
 
 
-def _write_comparison(content: bytes, target: Path, size: tuple[int, int]) -> None:
-    """`NAME_compare.png`: bicubic on the left, what was made on the right."""
+def _compare(
+    content: bytes, target: Path, path: Path, size: tuple[int, int], note: str, settings: Settings
+) -> list[str]:
+    """Write bicubic on the left, what was made on the right, unless it is there; what to say."""
+    if path.exists() and not settings.overwrite:
+        _as_before(path, note, settings)
+        return []
     with (
         reading.opened(content, str(target)) as before,
         reading.opened(target.read_bytes(), str(target)) as after,
@@ -332,10 +348,11 @@ def _write_comparison(content: bytes, target: Path, size: tuple[int, int]) -> No
         bicubic = Method("bicubic", "").enlarged_frame(next(before.frames()), size)
         sides = [_on_white(_in_8_bits(bicubic)), _on_white(next(after.frames()))]
     gap = np.full((size[1], 4, 3), 255, np.uint8)
-    both = np.concatenate([sides[0], gap, sides[1]], axis=1)
-    path = target.with_name(f"{target.stem}_compare.png")
+    both = Frame(np.concatenate([sides[0], gap, sides[1]], axis=1), None)
+    kept = "" if settings.strip else note
     with written_atomically(path) as file:
-        Image.fromarray(both).save(file, "PNG", compress_level=3)
+        writing.write(file, [both], writing.FORMATS["png"], Beside(), note=kept)
+    return [f"beside bicubic: {path}"]
 
 
 def _on_white(frame: Frame) -> np.ndarray:

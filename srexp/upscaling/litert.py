@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from srexp.cores import available_cores
 from srexp.quiet import quiet_import
+
+
+def _interpreter() -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:  # not made for every system; TensorFlow brings the same, and starts slowly
+        import warnings
+
+        import tensorflow as tf
+
+        warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter is deprecated")
+        return tf.lite.Interpreter
+    return Interpreter
 
 
 class LiteRT:
@@ -18,16 +32,13 @@ class LiteRT:
         threads: Of the processor; None for all its cores that this process may use.
 
     Raises:
-        ImportError: There is no LiteRT for this machine.
         ValueError: No such file, or a damaged one.
     """
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
         with quiet_import():
-            from ai_edge_litert.interpreter import Interpreter
-
-            threads = threads or len(os.sched_getaffinity(0))
-            self._interpreter = Interpreter(str(file), num_threads=threads)
+            threads = threads or len(available_cores())
+            self._interpreter = _interpreter()(str(file), num_threads=threads)
         (self._input,) = (one["index"] for one in self._interpreter.get_input_details())
         (self._output,) = (one["index"] for one in self._interpreter.get_output_details())
         self._shape: tuple[int, ...] = ()

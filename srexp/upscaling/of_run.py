@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import os
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from srexp.files import write_atomically
-from srexp.quiet import quiet_import
 from srexp.tracking.record import RunError, RunFolder
 from srexp.training import checkpoint
+from srexp.upscaling.export import Sides, export
 from srexp.upscaling.litert import LiteRT
 from srexp.upscaling.method import Method
 from srexp.upscaling.network import Network
@@ -24,28 +20,17 @@ _FOLDER = "export"
 _FILE, _FACTS = "network.tflite", "network.json"
 
 
-@dataclass(frozen=True)
-class _Facts:
+@dataclass(frozen=True, kw_only=True)
+class _Facts(Sides):
     """What is to be known of an exported network.
 
     Attributes:
         weights: SHA-256 of the weights that it was made of.
         file: SHA-256 of the exported file.
-        scale: As of `Network`, and the rest too.
-        channels: Likewise.
-        reach: Likewise.
-        multiple: Likewise.
     """
 
     weights: str
     file: str
-    scale: int
-    channels: int
-    reach: int | None
-    multiple: int
-
-    def network(self, forward: Any) -> Network:
-        return Network(self.scale, self.channels, self.reach, self.multiple, forward)
 
 
 def method_of_run(run: RunFolder) -> Method:
@@ -55,7 +40,8 @@ def method_of_run(run: RunFolder) -> Method:
     at once.
 
     Raises:
-        RunError: The run is not finished, or has no sound weights.
+        RunError: The run is not finished, or has no sound weights, or its folder cannot be
+            written to.
     """
     weights = checkpoint.best_path(run.checkpoints)
     if run.info["status"] != "FINISHED":
@@ -65,11 +51,12 @@ def method_of_run(run: RunFolder) -> Method:
         )
     try:
         digest = _sha256(weights)
+        facts = _kept(run, digest) or _keep(run, digest)
+    except checkpoint.CheckpointError as error:
+        raise RunError(f"run={run.id}: {error}") from None
     except OSError as error:
-        raise RunError(f"run={run.id}: {weights}: cannot be read ({error.strerror})") from None
-    facts = _kept(run, digest)
-    if facts is None:
-        facts = _export(run, digest)
+        named = error.filename or weights
+        raise RunError(f"run={run.id}: {named}: {error.strerror or error}") from None
     file = run.folder / _FOLDER / _FILE
 
     def network(scale: int) -> Network:
@@ -92,37 +79,11 @@ def _kept(run: RunFolder, weights: str) -> _Facts | None:
     return None
 
 
-def _export(run: RunFolder, weights: str) -> _Facts:
-    from srexp.running.evaluation import experiment_here
-    from srexp.training.experiment import Paths
-
-    here = Paths(run.folder.parent, Path(run.config["paths"]["data_dir"]))
-    experiment = experiment_here(run, here)
-    with quiet_import():
-        from srexp.evaluation.inference import upscaler
-        from srexp.models.enlarge import network_from_lr
-        from srexp.training.trained import load_network
-
-        network, _, _ = load_network(run, experiment, "best")
-        made = upscaler(network, experiment.model, experiment.degradation, experiment.channels)
-        field = made.receptive_field
-        factor = experiment.model.input_factors(experiment.degradation.scale)[0]
-        # Both in pixels of the network's first input, which may be the enlarged image.
-        reach = None if field is None else -(-field.reach // factor) + made.kernel_reach
-        multiple = experiment.model.size_multiple
-        with tempfile.TemporaryDirectory() as folder:
-            file = os.path.join(folder, _FILE)
-            network_from_lr(network, made).export(file, format="litert", verbose=False)
-            content = Path(file).read_bytes()
-    facts = _Facts(
-        weights,
-        hashlib.sha256(content).hexdigest(),
-        experiment.degradation.scale,
-        experiment.channels,
-        reach,
-        multiple // math.gcd(multiple, factor),
-    )
+def _keep(run: RunFolder, weights: str) -> _Facts:
+    exported = export(run)
+    digest = hashlib.sha256(exported.content).hexdigest()
+    facts = _Facts(**asdict(exported.sides), weights=weights, file=digest)
     (run.folder / _FOLDER).mkdir(exist_ok=True)
-    write_atomically(run.folder / _FOLDER / _FILE, content)
+    write_atomically(run.folder / _FOLDER / _FILE, exported.content)
     write_atomically(run.folder / _FOLDER / _FACTS, json.dumps(asdict(facts)).encode())
     return facts

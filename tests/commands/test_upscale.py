@@ -218,6 +218,44 @@ def test_compare_lays_bicubic_beside_it(folder, capsys):
     assert (both[:, 24:] == _pixels("a_x2.png")).all()
 
 
+def test_compare_is_written_where_the_result_is_there_already(folder, capsys):
+    levels = _picture("a.png")
+    _run(capsys, "a.png", *LANCZOS)
+    out, err, code = _run(capsys, "a.png", *LANCZOS, "--compare")
+    assert (err, code) == ("", 0)
+    assert out == "a_x2.png: is there already; beside bicubic: a_x2_compare.png\n"
+    first = os.stat("a_x2_compare.png").st_mtime_ns
+    out, _, code = _run(capsys, "a.png", *LANCZOS, "--compare")
+    assert (out, code) == ("a_x2.png: is there already\n", 0)
+    assert os.stat("a_x2_compare.png").st_mtime_ns == first
+    # Somebody's own picture of that name stays.
+    Image.fromarray(levels).save("a_x2_compare.png")
+    _, err, code = _run(capsys, "a.png", *LANCZOS, "--compare")
+    assert code == 2 and err.startswith("srexp: a_x2_compare.png: is there, and was made otherwise")
+    assert (_pixels("a_x2_compare.png") == levels).all()
+
+
+@pytest.mark.parametrize("how", [("--compare",), ("--strip", "--compare"), ("--format", "bmp")])
+def test_results_that_lie_in_the_folder_are_not_enlarged_again(folder, capsys, how):
+    _picture("a.png")
+    _run(capsys, ".", *LANCZOS, *how)
+    first = sorted(os.listdir())
+    out, err, code = _run(capsys, ".", *LANCZOS, *how)
+    assert (err, code) == ("", 0) and "0 enlarged, 1 there already, 0 not done" in out
+    assert sorted(os.listdir()) == first
+
+
+def test_without_litert_tensorflow_runs_the_network(folder, capsys, monkeypatch):
+    _picture("a.png")
+    _run(capsys, "a.png", "-o", "lite.png")
+    for name in [name for name in sys.modules if name.startswith("ai_edge_litert")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    _, err, code = _run(capsys, "a.png", "-o", "tf.png")
+    assert (err, code) == ("", 0)
+    assert np.abs(_pixels("tf.png").astype(int) - _pixels("lite.png")).max() <= 1
+
+
 def test_stdin_to_stdout_without_heavy_imports(folder):
     _picture("a.png")
     code = (
@@ -292,6 +330,13 @@ def test_a_run_enlarges_by_its_network_exported_once(trained, tmp_path, capsys, 
     exported.write_bytes(b"damaged")
     _, err, code = _run(capsys, *arguments, "-o", "c.png")
     assert (err, code) == ("", 0) and (_pixels("c.png") == ours).all()
+    best = run.folder / "checkpoints" / "best.npz"
+    best.write_bytes(best.read_bytes()[:-100])
+    _, err, code = _run(capsys, *arguments, "-o", "d.png")
+    assert code == 2 and err.startswith(f"srexp: run={run.id}: ") and err.count("\n") == 1
+    best.unlink()
+    _, err, code = _run(capsys, *arguments, "-o", "d.png")
+    assert code == 2 and "best.npz: No such file" in err and not os.path.exists("d.png")
 
 
 def test_every_extension_that_is_looked_for_is_of_a_format_that_is_read():

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from tests_environment import command_environment
 
+from srexp.cores import available_cores
 from srexp.running.job import NEARLY
 from srexp.sweeps.pool import Call, Ended, run_jobs
-from srexp.sweeps.slots import Slot, available_cores
+from srexp.sweeps.slots import Slot
 
 PRELOAD = ("srexp.launching.preload",)
 
