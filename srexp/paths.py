@@ -10,6 +10,8 @@ from srexp.options import EMPTY, OptionError
 # The environment variables that say where things lie, and what holds where they are not set.
 OUTPUT_DIR = ("SREXP_OUTPUT_DIR", "outputs")
 DATA_DIR = ("SREXP_DATA_DIR", "data")
+# In place of a folder within the data folder.
+CACHE_DIR = "SREXP_CACHE_DIR"
 
 # What Linux, macOS and Windows take: bytes of one name, and of a whole path, less what srexp
 # itself writes below an output folder.

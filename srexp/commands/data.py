@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
-from srexp.paths import DATA_DIR, PathError, to_path
+from srexp.paths import CACHE_DIR, DATA_DIR, PathError, to_path
 from srexp.terminal.arguments import add_folder, make_parser, path_type
 from srexp.terminal.exit import fail
 from srexp.words import count
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("data", "Image sets: what is known, what is here, what is in them.")
     actions = parser.add_subparsers(
-        required=True, metavar="list|fetch|check|preview", dest="action"
+        required=True, metavar="list|fetch|check|preview|cache", dest="action"
     )
 
     def action(name: str, run: Any, what: str) -> argparse.ArgumentParser:
@@ -110,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     previewing.add_argument(
         "-n", "--images", type=int, default=6, metavar="N", help="how many (default: 6)"
     )
+    caching = action("cache", _cache, "what is kept of image sets that are too large for memory")
+    caching.epilog = (
+        "It is made when it is needed and may be removed at any time: the next run makes it again. "
+        f"It lies below the data directory, or where the environment variable {CACHE_DIR} says."
+    )
+    with_data_dir(caching)
+    caching.add_argument("--clear", action="store_true", help="remove all of it")
     return parser
 
 
@@ -374,11 +381,27 @@ def _text(finding: dict[str, Any]) -> str:
 # preview
 
 
+def _cache(given: argparse.Namespace) -> None:
+    from srexp.data import cache
+
+    folder = cache.cache_of(given.data_dir).folder
+    found = cache.entries(folder)
+    if given.clear:
+        cache.remove(folder)
+    for _, what, size in found:
+        _print(f"{size / 2**20:8.0f} MiB  {what}")
+    removed = "removed from" if given.clear else "in"
+    _print(f"{sum(size for *_, size in found) / 2**20:8.0f} MiB  {removed} {folder}")
+
+
 def _preview(given: argparse.Namespace) -> None:
     from srexp.config.settings import experiment_of
+    from srexp.data.cache import cache_of, caching
     from srexp.evaluation.preview import degrade, preview
     from srexp.files import write_atomically
     from srexp.images.io import to_png
+    from srexp.terminal.console import make_console
+    from srexp.terminal.preparing import preparing
 
     output = given.output
     if output.suffix.lower() != ".png":
@@ -386,13 +409,17 @@ def _preview(given: argparse.Namespace) -> None:
     if not 1 <= given.images <= 100:
         fail(f"--images {given.images}: must be between 1 and 100")
     experiment = experiment_of(_composed(given.overrides))
-    train, _ = experiment.data.load()
+    with (
+        preparing(make_console()) as progress,
+        caching(cache_of(experiment.paths.data_dir, progress)),
+    ):
+        train, _ = experiment.data.load()
     for remark in train.remarks:
         _print(f"note: {remark}")
     protocol_name, protocol = next(iter(experiment.protocol.items()))
     degradation = experiment.degradation
     train.check_scale(degradation.scale)
-    names = [n for n, i in train.images.items() if min(i.shape[:2]) >= degradation.scale]
+    names = [n for n, s in train.images.shapes.items() if min(s[:2]) >= degradation.scale]
     if not names:
         fail(f"degradation.scale={degradation.scale}: all training images are smaller")
     step = max(1, len(names) // given.images)  # from the whole set, not its beginning

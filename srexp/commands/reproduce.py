@@ -21,6 +21,7 @@ from srexp.config.errors import readable
 from srexp.config.reproduction import ReproduceSettings, difference, reproduce_settings
 from srexp.config.settings import absolute_paths, experiment_of, plain
 from srexp.config.typed import quoted
+from srexp.data.cache import cache_of, caching
 from srexp.data.per_scale import load_for_scale
 from srexp.data.sets import ImageSet
 from srexp.evaluation import scoring
@@ -132,7 +133,8 @@ def _images(work: _Reproduction, row: PublishedRow, given: list[str]) -> ImageSe
             f"or say where it is: benchmark.{row.set}.dir=DIR"
         )
         return None
-    images = load_for_scale(option, row.set, row.scale)
+    with caching(cache_of(work.settings.paths.data_dir)):
+        images = load_for_scale(option, row.set, row.scale)
     for remark in images.remarks:
         work.note(remark)
     return images

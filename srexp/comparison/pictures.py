@@ -11,6 +11,7 @@ import numpy as np
 
 from srexp.comparison.figure import Box, Shown, automatic_crop, paper_figure
 from srexp.comparison.results import TaskKey
+from srexp.data.cache import cache_of, caching
 from srexp.data.sources import words_for
 from srexp.evaluation.samples import Sample, kept_samples
 from srexp.evaluation.scoring import Score, Task, enlarged_by
@@ -214,10 +215,11 @@ def _one_image(experiment: Experiment, task: TaskKey, image: str, noted: Mapping
         name = f"protocol.{task.protocol}"
         options = {"name": "protocol", **noted["protocol_options"]}
         protocol = build_option("protocol", options, name)
-    if task.images == "val":
-        images = experiment.data.load()[1]
-    elif benchmark is not None:
-        images = benchmark.load(task.images)
+    with caching(cache_of(experiment.paths.data_dir)):
+        if task.images == "val":
+            images = experiment.data.load()[1]
+        elif benchmark is not None:
+            images = benchmark.load(task.images)
     if protocol is None or (task.images != "val" and benchmark is None):
         raise OptionError(
             f"{task.name}: nothing says where its images lie, or how they were scored; to note "

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from srexp.data.cache import in_memory
 from srexp.images.quantize import pack, unpack
+from srexp.images.resize import Enlarged
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,13 @@ class TrainingPair:
 
     Attributes:
         name: Of the photograph.
-        inputs: `[h, w, C]` each: LR, or LR already enlarged; packed (see `pack`).
+        inputs: `[h, w, C]` each: LR, or LR already enlarged; packed (see `pack`). What is enlarged
+            may be made window by window.
         hr: `[H, W, C]`, packed.
     """
 
     name: str
-    inputs: tuple[np.ndarray, ...]
+    inputs: tuple[np.ndarray | Enlarged, ...]
     hr: np.ndarray
 
     @classmethod
@@ -32,7 +35,7 @@ class TrainingPair:
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        return sum(image.nbytes for image in (*self.inputs, self.hr))
+        return sum(image.nbytes for image in (*self.inputs, self.hr) if in_memory(image))
 
     def cut(self, row: int, column: int, side: int, scale: int, draw: int) -> list[np.ndarray]:
         """A patch of each input and of HR.
@@ -73,7 +76,7 @@ class DrawnPair:
     @property
     def nbytes(self) -> int:
         """What it takes in memory."""
-        return self.hr.nbytes
+        return self.hr.nbytes if in_memory(self.hr) else 0
 
     def cut(self, row: int, column: int, side: int, scale: int, draw: int) -> list[np.ndarray]:
         """As `TrainingPair.cut`."""
@@ -168,7 +171,9 @@ class PatchSampler:
         return tuple(_pose(p, pose) for p in pair.cut(row, column, side, self.scale, draw))
 
 
-def _window(image: np.ndarray, row: int, column: int, side: int, factor: int) -> np.ndarray:
+def _window(
+    image: np.ndarray | Enlarged, row: int, column: int, side: int, factor: int
+) -> np.ndarray:
     """A square, given in LR pixels, of an image that is `factor` times LR's size."""
     top, left, size = row * factor, column * factor, side * factor
     return image[top : top + size, left : left + size]

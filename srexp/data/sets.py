@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from srexp.data.cache import Made, file_state, in_memory, kept, made_by, same_file
 from srexp.data.known import known_sets
 from srexp.images.io import EXTENSIONS, ImageFileError, list_images, read_image
 from srexp.images.quantize import pack, unpack
@@ -21,6 +25,9 @@ from srexp.words import count
 
 # Kinds of files that are not read and are named.
 _KINDS = 6
+# Files of more bytes are read one at a time: of 24 megapixels, say, which take 600 MB meanwhile.
+_LARGE = 1 << 23
+_ONE_LARGE = threading.Lock()
 # What Windows leaves beside pictures.
 _OF_SYSTEMS = ("thumbs.db", "desktop.ini")
 
@@ -31,10 +38,11 @@ class DataError(OptionError):
 
 def pixels_digest(image: np.ndarray) -> str:
     """SHA-256 of an image's pixels and shape, the same for BMP and PNG."""
-    return _digest_packed(pack(image))
+    return digest_packed(pack(image))
 
 
-def _digest_packed(packed: np.ndarray) -> str:
+def digest_packed(packed: np.ndarray) -> str:
+    """`pixels_digest` of an image that is packed."""
     content = hashlib.sha256(f"{packed.dtype} {packed.shape}".encode())
     content.update(np.ascontiguousarray(packed).data)
     return content.hexdigest()
@@ -52,11 +60,21 @@ def listed(items: Sequence[str], most: int = 5) -> str:
 
 
 class Images(Mapping[str, np.ndarray]):
-    """Name -> image `[H, W, C]` float32 in [0, 1]; kept as 8 bits where that loses nothing."""
+    """Name -> image `[H, W, C]` float32 in [0, 1]; kept as 8 bits where that loses nothing.
 
-    def __init__(self, images: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]]) -> None:
-        pairs = images.items() if isinstance(images, Mapping) else images
-        self._packed = {name: pack(image) for name, image in pairs}
+    In memory, or in a file that is mapped into it (`srexp.data.cache`).
+    """
+
+    def __init__(self, images: Mapping[str, np.ndarray]) -> None:
+        self._packed = {name: pack(image) for name, image in images.items()}
+        self._digests: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, packed: dict[str, np.ndarray], digests: dict[str, str]) -> Images:
+        """Of images that are packed, with the digests of their pixels."""
+        images = cls({})
+        images._packed, images._digests = packed, digests
+        return images
 
     def __getitem__(self, name: str) -> np.ndarray:
         return unpack(self._packed[name])
@@ -72,20 +90,25 @@ class Images(Mapping[str, np.ndarray]):
         """Name -> `(H, W, C)`."""
         return {name: image.shape for name, image in self._packed.items()}
 
+    def packed(self, name: str) -> np.ndarray:
+        """An image as it is kept: uint8 where that loses nothing."""
+        return self._packed[name]
+
     @property
     def nbytes(self) -> int:
         """What they take in memory."""
-        return sum(image.nbytes for image in self._packed.values())
+        return sum(image.nbytes for image in self._packed.values() if in_memory(image))
 
     def only(self, names: Iterable[str]) -> Images:
         """Some of them."""
-        some = Images({})
-        some._packed = {name: self._packed[name] for name in names}
-        return some
+        digests, names = self.digests(), list(names)
+        return Images.of({n: self._packed[n] for n in names}, {n: digests[n] for n in names})
 
     def digests(self) -> dict[str, str]:
         """Name -> `pixels_digest`."""
-        return {name: _digest_packed(image) for name, image in self._packed.items()}
+        if self._digests is None:
+            self._digests = {name: digest_packed(i) for name, i in self._packed.items()}
+        return self._digests
 
 
 class ImageSet:
@@ -130,7 +153,7 @@ class ImageSet:
         return self.pixel_digests if self.originals is None else self.originals
 
     @cached_property
-    def _contents(self) -> dict[str, str]:
+    def contents(self) -> dict[str, str]:
         """Digest of each image with its LR image, by name."""
         if self.lr is None:
             return self.pixel_digests
@@ -140,12 +163,12 @@ class ImageSet:
     @property
     def by_content(self) -> list[str]:
         """The names, in the order of what they stand for, whatever they are."""
-        return sorted(self.images, key=self._contents.__getitem__)
+        return sorted(self.images, key=self.contents.__getitem__)
 
     @cached_property
     def digest(self) -> str:
         """Of all images' content, whatever their names and order."""
-        joined = "".join(sorted(self._contents.values()))
+        joined = "".join(sorted(self.contents.values()))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
     def check_scale(self, scale: int) -> None:
@@ -275,24 +298,57 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def read_pictures(
-    pictures: Iterable[tuple[str, Path]], remarks: list[str]
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and images of files, read one by one; in the end remarks are added to `remarks`.
+def read_pictures(what: str, pictures: Mapping[str, Path], remarks: list[str]) -> Images:
+    """Read files, by the names of their images; what there is to be said is added to `remarks`.
+
+    Args:
+        what: The set, for messages.
+        pictures: Name -> file.
+        remarks: Added to.
 
     Raises:
-        DataError: A file cannot be read.
+        DataError: A file cannot be read, or the cache not be written.
     """
-    said: dict[tuple[Path, str], list[str]] = {}
-    for name, path in pictures:
+    paths = list(pictures.values())
+
+    def read(path: Path) -> Made:
         try:
-            image, about = read_image(path)
+            state = file_state(path)
+            with _ONE_LARGE if state["state"][0] > _LARGE else nullcontext():
+                image, about = read_image(path)
+                packed = pack(image)
         except ImageFileError as error:
             raise DataError(str(error)) from None
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+        return (packed,), {"file": state, "digest": digest_packed(packed), "remarks": about}
+
+    def recheck(known: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        states = [same_file(p, k["file"]) for p, k in zip(paths, known, strict=True)]
+        if None in states:
+            return None
+        return [{**k, "file": state} for k, state in zip(known, states, strict=True)]
+
+    # By their place alone, since they are checked by content.
+    key = ["files", [os.path.abspath(path) for path in paths], made_by()]
+    made = kept(key, f"reading {what}", paths, read, recheck)
+    remarks += gathered((path, k["remarks"]) for path, (_, k) in zip(paths, made, strict=True))
+    return images_of(pictures, made)
+
+
+def gathered(remarks: Iterable[tuple[Path, list[str]]]) -> list[str]:
+    """Remarks on files, each with the files of a folder that it is on."""
+    said: dict[tuple[Path, str], list[str]] = {}
+    for path, about in remarks:
         for remark in about:
             said.setdefault((path.parent, remark), []).append(path.name)
-        yield name, image
-    remarks += [f"{folder}: {said_of(names, what)}" for (folder, what), names in said.items()]
+    return [f"{folder}: {said_of(names, what)}" for (folder, what), names in said.items()]
+
+
+def images_of(names: Iterable[str], made: list[Made]) -> Images:
+    """Images of what `kept` gives, an image each with the digest of its pixels."""
+    both = list(zip(names, made, strict=True))
+    return Images.of({n: a for n, ((a,), _) in both}, {n: k["digest"] for n, (_, k) in both})
 
 
 def read_folders(name: str, folders: list[Path], *, expected: int | None = None) -> ImageSet:
@@ -339,5 +395,5 @@ def read_files(name: str, paths: list[Path]) -> ImageSet:
         DataError: A file cannot be read.
     """
     remarks: list[str] = []
-    pictures = zip(unique_tails(paths), paths, strict=True)
-    return ImageSet(name, Images(read_pictures(pictures, remarks)), remarks)
+    pictures = dict(zip(unique_tails(paths), paths, strict=True))
+    return ImageSet(name, read_pictures(name, pictures, remarks), remarks)

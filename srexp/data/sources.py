@@ -13,13 +13,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from srexp import words
+from srexp.data.cache import Made, kept, made_by
 from srexp.data.known import known_sets
 from srexp.data.names import match_names, one_each
 from srexp.data.prepare import PREPARATIONS, prepare
 from srexp.data.sets import (
     DataError,
-    Images,
     ImageSet,
+    digest_packed,
+    images_of,
     listed,
     pictures_in,
     read_folders,
@@ -29,6 +31,7 @@ from srexp.data.sets import (
 )
 from srexp.files import file_name
 from srexp.images.io import read_image
+from srexp.images.quantize import pack
 from srexp.options import OptionError, Options, bounded, choice, texts
 from srexp.paths import checked, to_path
 
@@ -106,10 +109,18 @@ class Photographs(Data):
                 "its images as they are; use data.prepare=native",
                 "prepare",
             )
-        prepared = Images(
-            (name, prepare(image, self.prepare, self.prepare_size))
-            for name, image in images.images.items()
-        )
+        if self.prepare == "native":
+            prepared = images.images
+        else:
+
+            def make(name: str) -> Made:
+                packed = pack(prepare(images.images[name], self.prepare, self.prepare_size))
+                return (packed,), {"digest": digest_packed(packed)}
+
+            names = list(images.images)
+            of = [images.pixel_digests[name] for name in names]
+            key = ["prepared", of, self.prepare, self.prepare_size, made_by()]
+            prepared = images_of(names, kept(key, f"preparing {images.name}", names, make))
         return ImageSet(images.name, prepared, images.remarks, images.pixel_digests, images.lr)
 
     def _read(self) -> tuple[ImageSet, ImageSet]:
@@ -262,7 +273,7 @@ def read_pairs(name: str, folders: tuple[str, str], keys: tuple[str, str]) -> Im
         orphans = listed([path.name for path in found[""]])
         raise DataError(f"{hr_key}: no picture for {orphans} in {lr_key}")
     remarks: list[str] = []
-    lr = Images(read_pictures(lr_files.items(), remarks))
+    lr = read_pictures(f"LR of {name}", lr_files, remarks)
     remarks += remarks_on(lr_dir)
     shapes = hr.images.shapes
     for image, low in lr.shapes.items():

@@ -137,7 +137,7 @@ def _nearest_first(found: list[Alternative], rows: Sequence[Measured]) -> list[A
 
 
 def _pixels(task: Task) -> int:
-    return sum(image.size for image in task.images.images.values())
+    return sum(math.prod(shape) for shape in task.images.images.shapes.values())
 
 
 def _changes(task: Task, count: int) -> Iterator[tuple[Setting, ...]]:

@@ -11,10 +11,10 @@ import numpy as np
 from srexp.data.names import match_names, one_each
 from srexp.data.sets import (
     DataError,
+    gathered,
     listed,
     passed_over,
     pictures_in,
-    read_pictures,
     remarks_on,
     said_of,
 )
@@ -98,9 +98,11 @@ class SavedImages:
         deep = [path.name for path, kind in stored.items() if kind.bits > 8]
         if deep:
             raise DataError(f"{folder}: more than 8 bits a channel: {listed(deep)}; save 8")
-        odd = [(p.name, p) for p, kind in stored.items() if kind.alpha or kind.frames > 1]
-        for _ in read_pictures(odd, remarks):
-            pass  # only what there is to be said of them is wanted here
+        odd = [path for path, kind in stored.items() if kind.alpha or kind.frames > 1]
+        try:
+            remarks += gathered((path, read_image(path)[1]) for path in odd)
+        except ImageFileError as error:
+            raise DataError(str(error)) from None
         shapes = task.images.images.shapes
         grey = [
             path.name

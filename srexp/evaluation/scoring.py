@@ -6,12 +6,13 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from srexp.data.cache import Cache, Made, caching, current, kept, made_by
 from srexp.data.sets import DataError, ImageSet, size_of
 from srexp.degradations.base import Degradation, Draw
 from srexp.evaluation.statistics import Interval, t_interval
@@ -84,6 +85,7 @@ class Task:
         keep: Whether HR, LR and bicubic are kept in memory, to be scored again.
         ahead: Pixels times channels of the images that are prepared while others are scored; 0
             for none, where something is timed.
+        cache: Where what is kept lies if it is much.
     """
 
     images: ImageSet
@@ -93,6 +95,7 @@ class Task:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     keep: bool = True
     ahead: int = _AHEAD
+    cache: Cache | None = field(default_factory=current)
 
     def __post_init__(self) -> None:
         least = self.protocol.minimum_side(self.degradation.scale)
@@ -142,10 +145,26 @@ class Task:
     @cached_property
     def cases(self) -> list[Case]:
         """HR, LR and bicubic of every image, made once."""
-        return list(self._made())
+        names, make = list(self.images.images), self._maker()
 
-    def _made(self) -> Iterator[Case]:
-        """Several at a time where they are small, so that memory does not grow with the set."""
+        def made(name: str) -> Made:
+            case = make(name)
+            return (case.hr, case.lr, case.bicubic), asdict(case.bicubic_score)
+
+        key = [
+            "cases", [self.images.contents[name] for name in names],
+            options_digest(self.degradation), options_digest(self.protocol),
+            {name: options_digest(metric) for name, metric in self.metrics.items()},
+            made_by(self.degradation, self.protocol, *self.metrics.values()),
+        ]  # fmt: skip
+        with caching(self.cache):
+            found = kept(key, f"degrading {self.images.name}", names, made)
+        return [
+            Case(name, hr, lr, sr, Score(**score))
+            for name, ((hr, lr, sr), score) in zip(names, found, strict=True)
+        ]
+
+    def _maker(self) -> Callable[[str], Case]:
         baseline = bicubic(self.degradation)
         given: Mapping[str, np.ndarray] = self.images.lr or {}
         digests = self.images.pixel_digests
@@ -161,6 +180,11 @@ class Task:
             score = self._score(sr, hr)
             return Case(name, pack(hr), pack(lr), pack(sr), score)
 
+        return make
+
+    def _made(self) -> Iterator[Case]:
+        """Several at a time where they are small, so that memory does not grow with the set."""
+        make = self._maker()
         waiting: deque[Future[Case]] = deque()
         sizes: deque[int] = deque()
         with ThreadPoolExecutor() as pool:

@@ -8,13 +8,14 @@ repeated; Pillow drops the taps that fall outside and renormalises the rest.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
 from srexp.images.bands import bands
-from srexp.images.quantize import from_uint8, to_uint8
+from srexp.images.quantize import from_uint8, to_uint8, unpack
 
 ENGINES = ("matlab", "pillow")
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
@@ -186,3 +187,50 @@ def enlarge(
     """LR `[h, w, C]` to `[h * scale, w * scale, C]`: what a classical resampler does."""
     size = (image.shape[0] * scale, image.shape[1] * scale)
     return resize(image, size, interpolation, engine, eight_bit=eight_bit)
+
+
+@dataclass(frozen=True, eq=False)
+class Enlarged:
+    """`enlarge` by MATLAB's engine, of which the windows are made that are asked for.
+
+    Bit for bit what stands there in the whole image: the taps are those of the whole.
+
+    Attributes:
+        base: LR `[h, w, C]`, packed (`quantize.pack`).
+        scale: As for `enlarge`.
+        interpolation: Likewise.
+    """
+
+    base: np.ndarray
+    scale: int
+    interpolation: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the whole."""
+        height, width, channels = self.base.shape
+        return height * self.scale, width * self.scale, channels
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return self.base.nbytes
+
+    def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
+        """Rows and columns of the whole, float32."""
+        places, taps = [], []
+        for axis in (0, 1):
+            size = self.base.shape[axis]
+            index, weight = (
+                of_all[window[axis]]
+                for of_all in _contributions(
+                    size, size * self.scale, float(self.scale), self.interpolation, True
+                )
+            )
+            first = int(index.min())
+            places.append(slice(first, int(index.max()) + 1))
+            taps.append((index - first, weight))
+        part = unpack(self.base[places[0], places[1]]).astype(np.float64)
+        for axis in (0, 1):
+            part = _resize_axis(part, axis, *taps[axis])
+        return part.astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from srexp.config.compose import prepare_hydra
 from srexp.config.resume import initial_run
 from srexp.config.settings import experiment_of, plain
 from srexp.config.sweeps import choices_of, names_of
+from srexp.data.cache import Progress, cache_of, caching
 from srexp.launching.sweep import Sweep
 from srexp.options import OptionError
 from srexp.paths import to_path
@@ -29,6 +30,7 @@ from srexp.terminal.console import make_console
 from srexp.terminal.exit import CommandFailed, CommandInterrupted
 from srexp.terminal.interruption import Interruption
 from srexp.terminal.messages import describe_sweep
+from srexp.terminal.preparing import preparing
 from srexp.training.experiment import Experiment
 from srexp.words import count
 
@@ -236,15 +238,22 @@ def _checked(plans: list[_Plan]) -> tuple[list[Experiment], list[str]]:
             experiment = experiment_of(initial_run(values)[1])
             images = json.dumps([values["data"], values.get("benchmark")], default=str)
             if images not in seen:  # read, and forgotten: a job's process reads its own
-                for part in experiment.data.load():
-                    remarks |= dict.fromkeys(part.remarks)
-                for name, option in experiment.benchmark.items():
-                    remarks |= dict.fromkeys(option.load(name).remarks)
+                with preparing(make_console()) as progress:
+                    remarks |= dict.fromkeys(_remarks(experiment, progress))
             seen.add(images)
         except OptionError as error:
             raise OptionError(f"{error} (in the job {' '.join(plan.overrides)})") from None
         experiments.append(experiment)
     return experiments, list(remarks)
+
+
+def _remarks(experiment: Experiment, progress: Progress) -> Iterator[str]:
+    """Of the images of an experiment; what is large is in the cache from then on."""
+    with caching(cache_of(experiment.paths.data_dir, progress)):
+        for part in experiment.data.load():
+            yield from part.remarks
+        for name, option in experiment.benchmark.items():
+            yield from option.load(name).remarks
 
 
 def _job_return(plan: _Plan) -> JobReturn:

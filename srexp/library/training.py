@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,10 @@ class Silent:
 
     def describe(self, *_: object) -> None:
         """Nothing: dry runs are refused."""
+
+    def preparing(self) -> AbstractContextManager[None]:
+        """Nothing is shown."""
+        return nullcontext()
 
     def begin(self, first: int, last: int) -> None:
         """How many steps there are."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from srexp.degradations.base import Degradation
 from srexp.images.colour import as_rgb, grey_of_rgb, rgb_to_ycbcr, ycbcr_to_rgb
-from srexp.images.resize import HALF_WIDTHS, MATLAB_INTERPOLATIONS, enlarge
+from srexp.images.resize import HALF_WIDTHS, MATLAB_INTERPOLATIONS, Enlarged, enlarge
 from srexp.models.base import Model
 from srexp.models.field import Field, receptive_field
 from srexp.models.resampler import Resampler
@@ -76,6 +76,17 @@ class Upscaler:
         scale, engine = self.degradation.scale, self.degradation.engine
         return tuple(
             lr if name == "lr" else enlarge(lr, scale, self.interpolation, engine)
+            for name in self.model.inputs
+        )
+
+    def prepare_windows(self, lr: np.ndarray) -> tuple[np.ndarray | Enlarged, ...]:
+        """As `prepare`, of a packed LR image; what is enlarged is made where it is looked at.
+
+        Bit for bit the same; for `engine=matlab` alone.
+        """
+        scale = self.degradation.scale
+        return tuple(
+            lr if name == "lr" else Enlarged(lr, scale, self.interpolation)
             for name in self.model.inputs
         )
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
+    from srexp.data import cache
     from srexp.evaluation.cost import Cost
     from srexp.evaluation.scoring import Report
     from srexp.evaluation.timing import Timing
@@ -40,6 +42,9 @@ class RunDisplay(Said, Protocol):
         self, experiment: Experiment, materials: Materials, values: dict[str, Any]
     ) -> None:
         """A dry run: what would be trained."""
+
+    def preparing(self) -> AbstractContextManager[cache.Progress | None]:
+        """Within, images are read; what is told is of those that are made for the cache."""
 
     def begin(self, first: int, last: int) -> None:
         """Training begins after `first` steps, and will have done `last`."""

@@ -20,6 +20,7 @@ from srexp.config.settings import (
     evaluate_settings,
     experiment_of,
 )
+from srexp.data.cache import cache_of, caching
 from srexp.data.sources import OwnBenchmark
 from srexp.files import file_name, write_atomically
 from srexp.metrics.base import prepare_all
@@ -196,7 +197,8 @@ def other_set(task: Task, run: RunFolder, settings: EvaluateSettings) -> str | N
 def _tasks(settings: EvaluateSettings, display: EvaluationDisplay) -> list[Task]:
     from srexp.evaluation.scoring import Task
 
-    sets = {name: option.load(name) for name, option in settings.benchmark.items()}
+    with caching(cache_of(settings.paths.data_dir)):
+        sets = {name: option.load(name) for name, option in settings.benchmark.items()}
     for images in sets.values():
         for remark in images.remarks:
             display.note(remark)

@@ -87,7 +87,10 @@ def make_plan(
     from srexp.training.materials import gather
 
     experiment = choice.experiment
-    materials = (job and job.materials) or gather(experiment)
+    materials = job.materials if job is not None else None
+    if materials is None:
+        with display.preparing() as progress:
+            materials = gather(experiment, progress)
     experiment.prepare()
     digest = config_digest(choice.values)
     strategy = join(display.say, experiment, job, digest + materials.digest)

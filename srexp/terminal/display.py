@@ -17,9 +17,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from srexp.terminal.preparing import preparing
 from srexp.words import beside_bicubic
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from srexp.data import cache
     from srexp.evaluation.cost import Cost
     from srexp.evaluation.scoring import Report
     from srexp.evaluation.timing import Timing
@@ -89,6 +93,10 @@ class TrainingDisplay(Lines):
         from srexp.terminal.messages import describe
 
         describe(self.console, experiment, materials, values)
+
+    def preparing(self) -> AbstractContextManager[cache.Progress]:
+        """Show what is made for the cache of images."""
+        return preparing(self.console)
 
     def begin(self, first: int, last: int) -> None:
         """How many steps are done already, and how many there are in all."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from srexp.data.cache import Made, Progress, cache_of, caching, current, kept, made_by
 from srexp.data.patches import DrawnPair, PatchSampler, TrainingPair
 from srexp.data.sets import DataError, ImageSet, listed
 from srexp.degradations.base import Draw
@@ -15,7 +15,7 @@ from srexp.evaluation.scoring import Task
 from srexp.images.geometry import modcrop
 from srexp.images.quantize import pack
 from srexp.models.upscaler import Upscaler, to_network_channels
-from srexp.protocol import digest
+from srexp.protocol import digest, options_digest
 from srexp.training.experiment import Experiment
 from srexp.training.memory import keep_freed_memory
 from srexp.words import count
@@ -67,12 +67,22 @@ class Materials:
         return digest([config_digest, self.digest, scored, RESULTS_VERSION], digits=16)
 
 
-def gather(experiment: Experiment) -> Materials:
-    """Read, degrade and check all images of an experiment.
+def gather(experiment: Experiment, progress: Progress | None = None) -> Materials:
+    """Read, degrade and check all images of an experiment; what is much stays in its cache.
+
+    Args:
+        experiment: Whose images.
+        progress: Told of what is made for the cache.
 
     Raises:
-        DataError: Missing, unreadable or too small images; validation images in a benchmark.
+        DataError: Missing, unreadable or too small images; validation images in a benchmark; a
+            cache that cannot be written.
     """
+    with caching(cache_of(experiment.paths.data_dir, progress)):
+        return _gathered(experiment)
+
+
+def _gathered(experiment: Experiment) -> Materials:
     keep_freed_memory()
     scale = experiment.degradation.scale
     train, val = experiment.data.load()
@@ -108,6 +118,9 @@ def gather(experiment: Experiment) -> Materials:
 
     # Before the training pairs, so that an image that cannot be scored is told at once.
     validation = tasks(val, keep=True)
+    if not val.images.nbytes:  # they are in the cache: so are these, made now and not in training
+        for task in validation:
+            _ = task.cases
     benchmarks = [task for images in sets.values() for task in tasks(images, keep=False)]
     sampler = PatchSampler(
         _pairs(experiment, train),
@@ -125,35 +138,68 @@ def _pairs(experiment: Experiment, train: ImageSet) -> Sequence[TrainingPair | D
     degradation, channels = experiment.degradation, experiment.channels
     protocol = next(iter(experiment.protocol.values()))
     upscaler = Upscaler(experiment.model, degradation, channels)
-    digests = train.pixel_digests
+    digests, shapes = train.pixel_digests, train.images.shapes
+    anew = degradation.random and train.lr is None
 
     def network_pair(hr: np.ndarray, lr: np.ndarray) -> tuple[np.ndarray, ...]:
         """Inputs and HR as the network has them."""
         hr, lr = (to_network_channels(image, channels) for image in (hr, lr))
         return (*upscaler.prepare(lr), hr)
 
-    def whole(name: str) -> TrainingPair:
+    def source(name: str) -> np.ndarray:
+        """The image itself: often what the network is to make; it need not be kept twice."""
+        return modcrop(train.images.packed(name), degradation.scale)
+
+    def made(name: str, hr: np.ndarray, inputs: Sequence[np.ndarray] = ()) -> Made:
+        hr = pack(hr)
+        same = hr.dtype == source(name).dtype and np.array_equal(hr, source(name))
+        arrays = tuple(pack(image) for image in inputs)
+        return (arrays if same else (*arrays, hr)), {"same": same}
+
+    def whole(name: str) -> Made:
         # Whole images are degraded, so that no patch has an image edge around it.
         given = train.lr[name] if train.lr is not None else None
         draw = Draw(digests[name])
         hr, lr = protocol.pair(train.images[name], degradation, draw=draw, given=given)
-        *inputs, hr = network_pair(hr, lr)
-        return TrainingPair.of(name, inputs, hr)
+        hr, lr = (to_network_channels(image, channels) for image in (hr, lr))
+        return made(name, hr, (lr,) if windows else upscaler.prepare(lr))
 
-    def drawn(name: str) -> DrawnPair:
+    def drawn(name: str) -> Made:
+        hr = protocol.works_on(modcrop(train.images[name], degradation.scale))
+        return made(name, hr)
+
+    def whole_pair(name: str, inputs: Sequence[np.ndarray], hr: np.ndarray) -> TrainingPair:
+        ready = upscaler.prepare_windows(*inputs) if windows else tuple(inputs)
+        return TrainingPair(name, ready, hr)
+
+    def drawn_pair(name: str, _: Sequence[np.ndarray], hr: np.ndarray) -> DrawnPair:
         def degrade(hr: np.ndarray, number: int) -> tuple[np.ndarray, ...]:
             draw = Draw(digests[name], number)
             return network_pair(hr, protocol.degraded(hr, degradation, draw))
 
-        hr = protocol.works_on(modcrop(train.images[name], degradation.scale))
         reach = degradation.reach
         margin = None if reach is None else -(-reach // degradation.scale) + upscaler.kernel_reach
-        return DrawnPair(name, pack(hr), degrade, margin)
+        return DrawnPair(name, hr, degrade, margin)
 
-    each = drawn if degradation.random and train.lr is None else whole
-    with ThreadPoolExecutor() as pool:
-        # By content: the same pictures are the same training, whatever their names and folders.
-        return list(pool.map(each, train.by_content))
+    # What is enlarged takes four bytes a sample: of many images it is made again for each patch.
+    cache, enlarged = current(), 4 * channels * sum(h * w for h, w, _ in shapes.values())
+    windows = cache is not None and enlarged > cache.limit and degradation.engine == "matlab"
+    each, pair = (drawn, drawn_pair) if anew else (whole, whole_pair)
+    # By content: the same pictures are the same training, whatever their names and folders.
+    names = train.by_content
+    key = [
+        "drawn" if anew else "whole", [train.contents[name] for name in names],
+        options_digest(degradation), options_digest(protocol), channels,
+        ["windows"] if windows else [*upscaler.model.inputs, upscaler.interpolation],
+        made_by(degradation, protocol),
+    ]  # fmt: skip
+    pairs = []
+    for name, (arrays, known) in zip(
+        names, kept(key, f"degrading {train.name}", names, each), strict=True
+    ):
+        hr = source(name) if known["same"] else arrays[-1]
+        pairs.append(pair(name, arrays if known["same"] else arrays[:-1], hr))
+    return pairs
 
 
 def _large_enough(images: ImageSet, side: int) -> tuple[ImageSet, list[str]]:
