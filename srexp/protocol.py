@@ -41,7 +41,8 @@ class Protocol(Options, group="protocol", name="protocol"):
 
     Attributes:
         degrade: What the degradation works on: `y` (luma, 8 bits) or `rgb`.
-        lr_8bit: Whether LR is rounded to 8 bits, as a stored picture is, or kept in floats.
+        lr_8bit: Whether LR is rounded to 8 bits, as a stored picture is, or kept in floats,
+            where the degradation does not say it.
         compare: What the metrics see: `y` or `rgb` (PSNR over all channels, SSIM per channel).
         border: Pixels dropped on each side before comparing; None for `scale`.
         luma: What Y is: `studio`, 16..235 as MATLAB's `rgb2ycbcr` gives it, or `full`, 0..255 as
@@ -98,13 +99,21 @@ class Protocol(Options, group="protocol", name="protocol"):
         hr = self.works_on(modcrop(image, degradation.scale))
         if given is None:
             return hr, self.degraded(hr, degradation, draw)
-        lr = self.works_on(given)
-        return hr, round_8bit(lr) if self.lr_8bit else lr
+        return hr, self._stored_lr(self.works_on(given), degradation)
 
     def degraded(self, hr: np.ndarray, degradation: Degradation, draw: Draw) -> np.ndarray:
         """LR of an image that the degradation can work on (`works_on`), or of a part of it."""
-        lr = degradation(hr, draw=draw, eight_bit=self.lr_8bit)
-        return round_8bit(lr) if self.lr_8bit else lr
+        lr = degradation(hr, draw=draw, eight_bit=self.has_8bit_lr(degradation))
+        return self._stored_lr(lr, degradation)
+
+    def has_8bit_lr(self, degradation: Degradation) -> bool:
+        """Whether LR is rounded to 8 bits."""
+        if degradation.stored:
+            return True
+        return self.lr_8bit if degradation.lr_8bit is None else degradation.lr_8bit
+
+    def _stored_lr(self, lr: np.ndarray, degradation: Degradation) -> np.ndarray:
+        return round_8bit(lr) if self.has_8bit_lr(degradation) else lr
 
     def works_on(self, image: np.ndarray) -> np.ndarray:
         """Of a picture `[H, W, 1 or 3]`: its luma, or its 8-bit RGB, `[H, W, channels]`."""
@@ -162,19 +171,9 @@ class Protocol(Options, group="protocol", name="protocol"):
     def _y(self, image: np.ndarray) -> np.ndarray:
         return luma(image, full_range=self.luma == "full")
 
-    def check_storage(self, name: str, degradation: Degradation) -> None:
-        """Raises OptionError: the degradation makes a file of 8 bits, and LR is to stay in floats.
-
-        Args:
-            name: Of the protocol.
-            degradation: What makes LR.
-        """
-        if degradation.stored and not self.lr_8bit:
-            raise OptionError(
-                f"degradation={degradation.name}: {degradation.stored} makes LR an 8-bit file, and "
-                f"protocol={name} keeps LR in floats; use protocol=y_of_rgb or protocol=rgb",
-                "degradation",
-            )
+    def degrading(self, degrade: str) -> Protocol:
+        """The same with another `degrade`, to make pairs by; not to score by: it compares Y."""
+        return replace(self, degrade=degrade, compare="y")
 
     def at_scale(self, scale: int) -> Protocol:
         """The same protocol with no `border` of its own where that is the scale."""

@@ -83,8 +83,6 @@ class EvaluateSettings:
             raise OptionError("protocol and benchmark: must each name at least one")
         if self.run is None:
             check_kernel(self.model, self.degradation)
-            for name, protocol in self.protocol.items():
-                protocol.check_storage(name, self.degradation)
         if self.run is None and self.model.trainable:
             raise OptionError(
                 f"model={self.model.name}: has weights; say which run's (run=RUN), or choose a "

@@ -52,11 +52,14 @@ class Degradation(Options, group="degradation"):
         scale: The factor between LR and HR, 2 to 8.
         interpolation: The kernel that shrinks the image.
         engine: `matlab` (`imresize`: edges mirrored) or `pillow` (edge taps dropped).
+        lr_8bit: Whether LR is rounded to 8 bits, as in a file, or kept in floats; None: as each
+            protocol says.
     """
 
     scale: int = bounded(2, 8)
     interpolation: str = choice(*INTERPOLATIONS)
     engine: str = choice(*ENGINES)
+    lr_8bit: bool | None = None
 
     @property
     def random(self) -> bool:
@@ -65,7 +68,7 @@ class Degradation(Options, group="degradation"):
 
     @property
     def stored(self) -> str:
-        """What makes LR an 8-bit file, whatever the protocol says; empty for nothing."""
+        """What makes LR an 8-bit file, whatever else is said; empty for nothing."""
         return ""
 
     @property
@@ -92,3 +95,8 @@ class Degradation(Options, group="degradation"):
     def label(self) -> str:
         """What tables print: never two different degradations under one label."""
         raise NotImplementedError
+
+    @property
+    def storage_label(self) -> str:
+        """What `label` ends in."""
+        return {None: "", True: ", LR in 8 bits", False: ", LR in floats"}[self.lr_8bit]

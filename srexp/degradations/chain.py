@@ -40,6 +40,10 @@ class Chain(Degradation, name="chain"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.stored and self.lr_8bit is False:
+            raise OptionError(
+                f"lr_8bit=false: {self.stored} makes LR an 8-bit file; use null", "lr_8bit"
+            )
         for name in self.order or ():
             if name not in self.links:
                 raise OptionError(
@@ -104,7 +108,7 @@ class Chain(Degradation, name="chain"):
             said.append(f"drawn by seed {self.seed}")
         if (self.engine, self.interpolation) != ("matlab", "bicubic"):
             said.append(f"enlarged by {self.engine} {self.interpolation}")
-        whole = f"x{self.scale} {', '.join(said)}"
+        whole = f"x{self.scale} {', '.join(said)}{self.storage_label}"
         if self.title is None:
             return whole
         return f"x{self.scale} {self.title} {hashlib.sha256(whole.encode()).hexdigest()[:8]}"

@@ -50,4 +50,4 @@ class Downscale(Degradation, name="downscale"):
     @property
     def label(self) -> str:
         plain = "" if self.usual(vars(self))["antialias"] else " without antialiasing"
-        return f"x{self.scale} {self.engine} {self.interpolation}{plain}"
+        return f"x{self.scale} {self.engine} {self.interpolation}{plain}{self.storage_label}"

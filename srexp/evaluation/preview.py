@@ -48,7 +48,7 @@ def degrade(name: str, images: ImageSet, degradation: Degradation, protocol: Pro
         draw=Draw(images.pixel_digests[name]),
         given=images.lr[name] if images.lr is not None else None,
     )
-    enlarged = bicubic(degradation)(lr, eight_bit=protocol.lr_8bit)
+    enlarged = bicubic(degradation)(lr, eight_bit=protocol.has_8bit_lr(degradation))
     return Sample(name, hr, lr, round_8bit(enlarged))
 
 

@@ -110,8 +110,6 @@ class Task:
                 f"at scale {self.degradation.scale}: {', '.join(small)}"
             )
         self.images.check_scale(self.degradation.scale)
-        if self.images.lr is None:
-            self.protocol.check_storage(self.protocol_name, self.degradation)
 
     @property
     def key(self) -> str:
@@ -124,14 +122,22 @@ class Task:
         degradation: Any = options_digest(self.degradation)
         if self.images.lr is not None:  # nothing of it is used but what bicubic needs
             degradation = ["LR as given", self.degradation.scale, self.degradation.engine]
+            if self.degradation.lr_8bit is not None:
+                degradation.append(self.degradation.lr_8bit)
         protocol = self.protocol.at_scale(self.degradation.scale)
         return digest([self.images.digest, degradation, options_digest(protocol)])
+
+    @property
+    def has_8bit_lr(self) -> bool:
+        """Whether LR is rounded to 8 bits."""
+        return self.protocol.has_8bit_lr(self.degradation)
 
     @property
     def degradation_label(self) -> str:
         """How LR is made, in words."""
         if self.images.lr is not None:
-            return f"x{self.degradation.scale} {self.degradation.engine}, LR as given"
+            given = f"x{self.degradation.scale} {self.degradation.engine}, LR as given"
+            return given + self.degradation.storage_label
         return self.degradation.label
 
     @property
@@ -176,7 +182,7 @@ class Task:
                 draw=Draw(digests[name]),
                 given=given.get(name),
             )
-            sr = self.protocol.result(baseline(lr, eight_bit=self.protocol.lr_8bit))
+            sr = self.protocol.result(baseline(lr, eight_bit=self.has_8bit_lr))
             score = self._score(sr, hr)
             return Case(name, pack(hr), pack(lr), pack(sr), score)
 
@@ -327,7 +333,7 @@ def evaluate(
 
 def enlarged_by(upscaler: Enlarge, task: Task) -> Callable[[Case], np.ndarray]:
     """What `Task.results` wants to know of an upscaler."""
-    return lambda case: upscaler(unpack(case.lr), eight_bit=task.protocol.lr_8bit)
+    return lambda case: upscaler(unpack(case.lr), eight_bit=task.has_8bit_lr)
 
 
 def score(

@@ -299,7 +299,7 @@ def _score(
     stopwatch: Stopwatch | None = None
     if settings.timing:
         assert method.upscaler is not None
-        stopwatch = Stopwatch(method.upscaler, task.protocol.lr_8bit, settings.timing_repeats)
+        stopwatch = Stopwatch(method.upscaler, task.has_8bit_lr, settings.timing_repeats)
 
     def see(result: ImageResult, case: Case, sr: np.ndarray) -> None:
         if stopwatch is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +77,9 @@ class Experiment:
         if not self.model.trainable:
             raise OptionError(self._nothing_to_train())
         check_kernel(self.model, self.degradation)
-        for name, protocol in self.protocol.items():
-            protocol.check_storage(name, self.degradation)
+        if self.degradation.stored and self.trainer.lr_8bit is False:
+            made = f"{self.degradation.stored} makes LR an 8-bit file"
+            raise OptionError(f"trainer.lr_8bit=false: {made}; use null", "trainer.lr_8bit")
         _ = self.monitor_rises  # or it is told now
         scale, size = self.degradation.scale, self.trainer.hr_patch_size
         if not self.loss.looks_at_hr:
@@ -104,6 +105,17 @@ class Experiment:
                 f"{near} would do"
             )
         self.algorithm.check(self)
+
+    @property
+    def pairs(self) -> tuple[Protocol, Degradation]:
+        """What makes the training pairs: as the first protocol, if `trainer` says nothing else."""
+        first, stored = next(iter(self.protocol.values())), self.trainer.lr_8bit
+        degradation = self.degradation
+        if stored is not None:
+            degradation = replace(degradation, lr_8bit=stored)
+        degrade = self.trainer.degrade
+        protocol = first if degrade in (None, first.degrade) else first.degrading(degrade)
+        return protocol, degradation
 
     def _nothing_to_train(self) -> str:
         name = self.model.interpolation if isinstance(self.model, Resampler) else self.model.name

@@ -135,8 +135,8 @@ def _gathered(experiment: Experiment) -> Materials:
 
 
 def _pairs(experiment: Experiment, train: ImageSet) -> Sequence[TrainingPair | DrawnPair]:
-    degradation, channels = experiment.degradation, experiment.channels
-    protocol = next(iter(experiment.protocol.values()))
+    channels = experiment.channels
+    protocol, degradation = experiment.pairs
     upscaler = Upscaler(experiment.model, degradation, channels)
     digests, shapes = train.pixel_digests, train.images.shapes
     anew = degradation.random and train.lr is None

@@ -38,6 +38,10 @@ class Trainer(Options, group="trainer", name="trainer"):
         keep_checkpoints: How many of the newest checkpoints are kept, beside the best one.
         distinct_batches: Train on the first so many batches over and over, to see whether the
             network can learn them by heart; None for new patches at every step.
+        degrade: What LR of training pairs is made from: `y` or `rgb`; None for what the first
+            protocol says.
+        lr_8bit: Whether LR of training pairs is rounded to 8 bits; None for what the degradation
+            says, or else the first protocol.
         sample_grids: Images of each set that are drawn at an evaluation; at most so many are kept
             for the report, too.
         dry_run: Say what would be trained, and stop.
@@ -62,6 +66,8 @@ class Trainer(Options, group="trainer", name="trainer"):
     min_delta: float = bounded(0, default=0.0)
     keep_checkpoints: int = bounded(1, 1000, default=2)
     distinct_batches: int | None = bounded(1, default=None)
+    degrade: str | None = choice(None, "y", "rgb", default=None)
+    lr_8bit: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -52,7 +52,7 @@ CASES = {
     "discriminator=srgan": [
         "type algorithm=adversarial discriminator@algorithm.discriminator=srgan"
     ],
-    "degradation=chain protocol=y_paper": ["jpeg makes LR an 8-bit file", "protocol=y_of_rgb"],
+    "degradation=chain degradation.lr_8bit=false": ["jpeg makes LR an 8-bit file", "use null"],
     "data=pairs": ["data.hr_dir=null", "data.hr_dir=DIR"],
     "schedule.warmup_steps=500": ["schedule.warmup_steps=500", "fewer than"],
     "color=grey": ["color=grey", "rgb or y"],

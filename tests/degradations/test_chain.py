@@ -222,13 +222,16 @@ def test_what_cannot_be_is_refused(overrides: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])
-def test_a_file_is_8_bits_and_no_protocol_in_floats_has_it(kind: str) -> None:
-    given = ["degradation=chain", f"link@degradation.links.jpeg={kind}"]
-    message = f"^degradation=chain: {kind} makes LR an 8-bit file, and protocol=y_paper keeps LR in"
-    with pytest.raises(OptionError, match=message):
-        experiment_of(compose(overrides=[*given, "protocol=y_paper"]))
-    for fitting in (["protocol=y_of_rgb"], ["protocol=y_paper", "protocol.y_paper.lr_8bit=true"]):
-        assert experiment_of(compose(overrides=[*given, *fitting])).degradation.stored == kind
+def test_a_file_is_8_bits_under_every_protocol(kind: str) -> None:
+    given = ["degradation=chain", f"link@degradation.links.jpeg={kind}", "protocol=y_paper"]
+    experiment = experiment_of(compose(overrides=given))
+    assert experiment.degradation.stored == kind
+    protocol = experiment.protocol["y_paper"]
+    assert not protocol.lr_8bit and protocol.has_8bit_lr(experiment.degradation)
+    for key in ("degradation", "trainer"):
+        message = rf"^{key}\.lr_8bit=false: {kind} makes LR an 8-bit file; use null"
+        with pytest.raises(OptionError, match=message):
+            experiment_of(compose(overrides=[*given, f"{key}.lr_8bit=false"]))
     alone = compose(overrides=["degradation=chain", "~degradation.links.jpeg", "protocol=y_paper"])
     assert experiment_of(alone).degradation.stored == ""
 
