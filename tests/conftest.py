@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests_forked import Forks
 from tests_mlflow import Server
 from tests_scored import scored_run
 
@@ -39,6 +40,22 @@ def shared_data() -> Path:
     if not (folder / "set5").is_dir():
         pytest.skip(f"no image sets in {folder} (set SREXP_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Commands start at once: TensorFlow and all that a training needs is imported already."""
+    started = Forks(tmp_path_factory.mktemp("forks"), "srexp.launching.preload")
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def light_forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Commands of which it matters that they import nothing heavy."""
+    started = Forks(tmp_path_factory.mktemp("forks"), "srexp.commands.train")
+    yield started
+    started.close()
 
 
 @pytest.fixture

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests_environment import command_environment
+from tests_forked import Forks
 
 # A network that trains in seconds; everything else is the default.
 TINY = (
@@ -53,34 +51,27 @@ class Finished:
         return [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
 
 
-def run_command(folder: Path, *arguments: str, timeout: float = 300) -> Finished:
-    done = subprocess.run(
-        [sys.executable, "-m", "srexp", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=command_environment(folder),
-    )
-    return Finished(folder, done.stdout, done.stderr, done.returncode)
-
-
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
     return TINY
 
 
 @pytest.fixture(scope="session")
-def command() -> Callable[..., Finished]:
-    return run_command
+def command(forks: Forks) -> Callable[..., Finished]:
+    """`command(folder, "train", ...)`: run it there, to its end."""
+
+    def run(folder: Path, *arguments: str, timeout: int = 300) -> Finished:
+        process = forks.start(folder, *arguments, timeout=timeout)
+        code = process.wait()
+        return Finished(folder, process.stdout, process.stderr, code)
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def trained(tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Finished]) -> Finished:
     """One tiny training with MLflow, from beginning to end."""
-    done = run_command(tmp_path_factory.mktemp("trained"), "train", *TINY)
+    done = command(tmp_path_factory.mktemp("trained"), "train", *TINY)
     assert done.code == 0, done.stderr
     return done
 
@@ -115,45 +106,35 @@ def refused(
 
 
 @pytest.fixture
-def completed() -> Callable[[str, Path], str]:
+def completed(light_forks: Forks) -> Callable[[str, Path], str]:
     """What completion offers for a line that was begun, in a folder with `outputs`."""
 
     def run(line: str, folder: Path) -> str:
-        variables = {"COMP_LINE": line, "COMP_POINT": str(len(line))}
-        done = subprocess.run(
-            [sys.executable, "-m", "srexp", "-sc", "query=bash"],
-            capture_output=True,
-            text=True,
-            env=command_environment(folder, **variables, SREXP_OUTPUT_DIR=str(folder / "outputs")),
-            check=True,
-        )
-        return done.stdout.strip()
+        environment = command_environment(
+            folder, COMP_LINE=line, COMP_POINT=str(len(line)),
+            SREXP_OUTPUT_DIR=str(folder / "outputs"),
+        )  # fmt: skip
+        process = light_forks.start(folder, "-sc", "query=bash", environment=environment)
+        assert process.wait() == 0, process.stderr
+        return process.stdout.strip()
 
     return run
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> Iterator[Callable[[int], Finished]]:
+def interrupted(tmp_path: Path, forks: Forks) -> Callable[[int], Finished]:
     """Start a long tiny training, send a signal after its first checkpoint."""
 
     def run(number: int) -> Finished:
         arguments = [*TINY, "trainer.steps=100000", "tracking=none"]
-        with subprocess.Popen(
-            [sys.executable, "-m", "srexp", "train", *arguments],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=command_environment(tmp_path),
-        ) as process:
-            deadline = time.monotonic() + 120
-            while not list(tmp_path.glob("outputs/*/checkpoints/step-*.npz")):
-                assert process.poll() is None and time.monotonic() < deadline
-                time.sleep(0.1)
-            os.kill(process.pid, number)
-            stdout, stderr = process.communicate(timeout=60)
-        code = process.returncode
-        return Finished(tmp_path, stdout, stderr, code if code >= 0 else 128 - code)
+        process = forks.start(tmp_path, "train", *arguments)
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("outputs/*/checkpoints/step-*.npz")):
+            assert time.monotonic() < deadline
+            assert not process.ended, process.stderr
+            time.sleep(0.02)
+        os.kill(process.pid, number)
+        code = process.wait()
+        return Finished(tmp_path, process.stdout, process.stderr, code if code >= 0 else 128 - code)
 
-    yield run
-    assert signal.getsignal(signal.SIGINT) is not None
+    return run

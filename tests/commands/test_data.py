@@ -319,7 +319,7 @@ def test_preview_makes_a_picture_without_tensorflow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("srexp data ", {"list", "fetch", "check", "preview"}),
+        ("srexp data ", {"cache", "check", "fetch", "list", "preview"}),
         ("srexp data fe", {"fetch"}),
         ("srexp data fetch se", {"set5", "set14"}),
         ("srexp data check t91 bs", {"bsds200", "bsd100"}),

@@ -34,6 +34,9 @@ def test_what_the_server_has_started_ends_with_it() -> None:
         time.sleep(0.05)
     assert len(group(server.pid)) == 2
     ui._end(server)
+    until = time.monotonic() + 20
+    while group(server.pid) and time.monotonic() < until:
+        time.sleep(0.05)  # killed, and not yet gone
     assert group(server.pid) == []
 
 

@@ -16,6 +16,8 @@ from srexp.training import checkpoint, loop
 from srexp.training.checkpoint import CheckpointError
 from srexp.training.materials import gather
 
+# The process that others are forked from serves other tests too, which expect this.
+PRELOAD = ["srexp.launching.preload"]
 CONFIGURATIONS = {
     "ema": ("trainer.ema=0.9", "seed=5"),  # each evaluation is better than the one before
     "accumulate": ("optimizer.accumulate=3",),
@@ -137,7 +139,7 @@ MORE_MOMENTS = [
 )
 def test_killed_at_any_moment(tmp_path: Path, values: Any, whole: Any, moments: Any) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["srexp.training.session", "srexp.config.settings"])
+    context.set_forkserver_preload(PRELOAD)
     began = []
     for number, moment in enumerate(moments):
         folder = tmp_path / str(number)
