@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests_forked import Forks
+from tests_forked import Finished, Forks
 from tests_mlflow import Server
 from tests_scored import scored_run
 
@@ -48,6 +48,18 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     started = Forks(tmp_path_factory.mktemp("forks"), "srexp.launching.preload")
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def command(forks: Forks) -> Callable[..., Finished]:
+    """`command(folder, "train", ...)`: run it there, to its end."""
+
+    def run(folder: Path, *arguments: str, timeout: int = 300) -> Finished:
+        process = forks.start(folder, *arguments, timeout=timeout)
+        code = process.wait()
+        return Finished(folder, process.stdout, process.stderr, code)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,31 @@ class Process:
         return json.loads((self.folder / "imported").read_text())
 
 
+@dataclass
+class Finished:
+    """A command that ended, and where it ran."""
+
+    folder: Path
+    stdout: str
+    stderr: str
+    code: int
+
+    @property
+    def runs(self) -> list[Path]:
+        return sorted(path.parent for path in self.folder.glob("outputs/*/run.json"))
+
+    @property
+    def run(self) -> Path:
+        (only,) = self.runs
+        return only
+
+    def info(self) -> dict[str, Any]:
+        return json.loads((self.run / "run.json").read_text())
+
+    def points(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
+
+
 class Forks:
     """The process that others are forked from.
 

@@ -64,11 +64,11 @@ def train(images: Path, folder: Path, overrides: list[str]) -> tuple[float, floa
     began, peak = time.time(), 0
     command = [sys.executable, "-c", CHILD, "train", *words]
     with (
-        tempfile.TemporaryFile("w+") as output,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as output,
         subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process,
     ):
         while process.poll() is None:
-            status = Path(f"/proc/{process.pid}/status").read_text()
+            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
             found = [line for line in status.splitlines() if line.startswith("RssAnon")]
             peak = max([peak, *(int(line.split()[1]) for line in found)])
             time.sleep(0.02)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests_environment import command_environment
-from tests_forked import Forks
+from tests_forked import Finished, Forks
 
 # A network that trains in seconds; everything else is the default.
 TINY = (
@@ -26,46 +23,9 @@ TINY = (
 )
 
 
-@dataclass
-class Finished:
-    """A command that ended, and where it ran."""
-
-    folder: Path
-    stdout: str
-    stderr: str
-    code: int
-
-    @property
-    def runs(self) -> list[Path]:
-        return sorted(path.parent for path in self.folder.glob("outputs/*/run.json"))
-
-    @property
-    def run(self) -> Path:
-        (only,) = self.runs
-        return only
-
-    def info(self) -> dict[str, Any]:
-        return json.loads((self.run / "run.json").read_text())
-
-    def points(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.run / "metrics.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
     return TINY
-
-
-@pytest.fixture(scope="session")
-def command(forks: Forks) -> Callable[..., Finished]:
-    """`command(folder, "train", ...)`: run it there, to its end."""
-
-    def run(folder: Path, *arguments: str, timeout: int = 300) -> Finished:
-        process = forks.start(folder, *arguments, timeout=timeout)
-        code = process.wait()
-        return Finished(folder, process.stdout, process.stderr, code)
-
-    return run
 
 
 @pytest.fixture(scope="session")

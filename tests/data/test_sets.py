@@ -258,6 +258,7 @@ def test_files_are_read_one_at_a_time(tmp_path, monkeypatch):
     for name in "abc":
         _save(tmp_path / f"{name}.png", _levels(4, 4))
     order = []
+    monkeypatch.setattr("srexp.data.cache._AT_ONCE", 1)  # as many as there are cores, at most 8
     monkeypatch.setattr("srexp.data.sets.pack", lambda image: order.append("packed") or image)
     real = read_folders.__globals__["read_image"]
     monkeypatch.setattr(

@@ -6,10 +6,10 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import test_sweep
-from commands.conftest import run_command
 from reliability import kept
 from reliability.conftest import Row
 from training import test_strategies
@@ -36,10 +36,12 @@ def _forkserver(launcher: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def uncut(quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def uncut(
+    quick: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory, command: Any
+) -> dict[str, Path]:
     """Title -> run, of a sweep to which nothing happened."""
     folder = tmp_path_factory.mktemp("uncut")
-    done = run_command(folder, "train", *JOBS, *quick)
+    done = command(folder, "train", *JOBS, *quick)
     assert done.code == 0, done.stderr
     return _by_title(folder)
 
@@ -53,7 +55,7 @@ def _by_title(folder: Path) -> dict[str, Path]:
 
 @pytest.mark.fault("A sweep: launcher, its forkserver and all jobs killed")
 def test_all_killed(
-    tmp_path: Path, quick: tuple[str, ...], uncut: dict[str, Path], row: Row
+    tmp_path: Path, quick: tuple[str, ...], uncut: dict[str, Path], row: Row, command: Any
 ) -> None:
     lost = 0
     with test_sweep.start(tmp_path, *JOBS, *quick) as process:
@@ -65,7 +67,7 @@ def test_all_killed(
         process.communicate()
     runs = _by_title(tmp_path)
     lost = max(kept.last_step(run) - kept.saved_step(run) for run in runs.values())
-    again = run_command(tmp_path, "train", *JOBS, *quick)
+    again = command(tmp_path, "train", *JOBS, *quick)
     assert again.code == 0, again.stderr
     for title, run in _by_title(tmp_path).items():
         kept.assert_same(run, uncut[title])
@@ -93,8 +95,8 @@ def test_forkserver_killed(
 
 
 @pytest.mark.fault("A sweep: only its launcher killed")
-def test_launcher_killed(tmp_path: Path, row: Row) -> None:
-    test_sweep.test_a_sweep_that_was_cut_off_goes_on(tmp_path, run_command, signal.SIGKILL)
+def test_launcher_killed(tmp_path: Path, row: Row, command: Any) -> None:
+    test_sweep.test_a_sweep_that_was_cut_off_goes_on(tmp_path, command, signal.SIGKILL)
     row(
         "kill -9 in the second of three jobs (a test of tests/commands)", 1,
         "nothing: the job saw it, saved and stopped",
