@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from srexp.activations.base import Activation
@@ -127,6 +127,28 @@ def conv(x: Any, filters: int, name: str, size: int = 3, **options: Any) -> Any:
     return keras.layers.Conv2D(filters, size, padding="same", name=name, **options)(x)
 
 
+def grouped_conv(filters: int, groups: int, name: str) -> Callable[[Any], Any]:
+    """A zero-padded 3x3 convolution whose channels see only those of their group.
+
+    What it returns may be applied several times. It is a convolution a group: for Keras' own
+    `groups` TensorFlow compiles anew for every image size on a CPU.
+    """
+    import keras
+    from keras import ops
+
+    names = [name] if groups == 1 else [f"{name}_group_{index + 1}" for index in range(groups)]
+    layers = [keras.layers.Conv2D(filters // groups, 3, padding="same", name=one) for one in names]
+
+    def apply(x: Any) -> Any:
+        if groups == 1:
+            return layers[0](x)
+        parts = ops.split(x, groups, axis=-1)
+        made = [layer(part) for layer, part in zip(layers, parts, strict=True)]
+        return keras.layers.Concatenate()(made)
+
+    return apply
+
+
 def residual_block(x: Any, act: Activation, name: str, change: Any = None, scale: float = 1) -> Any:
     """Convolution, activation, convolution, plus what came in.
 
@@ -183,9 +205,24 @@ def channel_attention(x: Any, act: Activation, name: str, reduction: int) -> Any
     """
     import keras
 
-    channels = x.shape[-1]
     # In float32: float16 ends at 65504, and a mean may be computed as a sum.
-    y = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype="float32", name=f"{name}_mean")(x)
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype="float32", name=f"{name}_mean")
+    return gate(x, mean(x), act, name, reduction)
+
+
+def gate(x: Any, y: Any, act: Activation, name: str, reduction: int) -> Any:
+    """Each channel times a factor in (0, 1): 1x1, activation, 1x1 and a sigmoid of `[N, 1, 1, C]`.
+
+    Args:
+        x: `[N, h, w, C]`.
+        y: What is known of each channel.
+        act: The activation between the two layers.
+        name: Of the part.
+        reduction: C over the channels between them (at least 1).
+    """
+    import keras
+
+    channels = x.shape[-1]
     y = act.build()(conv(y, max(1, channels // reduction), f"{name}_down", 1))
     y = conv(y, channels, f"{name}_up", 1, activation="sigmoid")
     return keras.layers.Multiply(name=name)([x, y])

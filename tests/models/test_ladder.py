@@ -51,10 +51,34 @@ def test_weights_biases_and_multiply_adds(
     assert measured.multiply_adds / 1e9 == pytest.approx(giga, rel=0.005)
 
 
+@pytest.mark.parametrize(
+    ("typed", "scale", "parameters", "giga"),
+    [
+        # As printed in the papers and their successors' tables, multiply-adds in G for 1280x720.
+        ("model=carn model.filters=64", 2, 964_163, 222.8),
+        ("model=carn model.filters=64", 4, 1_111_875, 90.9),
+        ("model=carn_m", 2, 257_027, 91.2),
+        ("model=carn_m", 3, 303_427, 46.1),
+        ("model=imdn model.blocks=6 model.filters=64 model.reduction=16", 2, 694_404, 158.8),
+        ("model=imdn model.blocks=6 model.filters=64 model.reduction=16", 4, 715_176, 40.9),
+        ("model=pan model.blocks=16", 2, 261_403, 70.5),
+        ("model=pan model.blocks=16", 4, 272_419, 28.2),
+    ],
+)
+def test_light_networks_have_the_printed_size(
+    typed: str, scale: int, parameters: int, giga: float
+) -> None:
+    given = experiment(*typed.split(), f"degradation.scale={scale}")
+    network = given.model.build(scale=scale, channels=3, act=given.act)
+    measured = cost.measure(network, given.model, scale)
+    assert measured.parameters == parameters
+    assert measured.multiply_adds / 1e9 == pytest.approx(giga, rel=0.005)
+
+
 def test_each_network_has_the_activation_of_its_paper() -> None:
     wanted = {
         "srcnn": "relu", "espcn": "tanh", "fsrcnn": "prelu", "vdsr": "relu", "edsr": "relu",
-        "deconv": "leaky_relu",
+        "deconv": "leaky_relu", "carn": "relu", "imdn": "leaky_relu", "pan": "leaky_relu",
     }  # fmt: skip
     for model, act in wanted.items():
         assert type(experiment(f"model={model}").act).name == act
