@@ -36,7 +36,7 @@ class CARN(Model, name="carn"):
     published = tuple(
         Published(count, "weights+bias", scale=scale, channels=3, settings=settings)
         for settings, totals in (
-            ({"filters": 64}, (964163, 1148803, 1111875)),
+            ({"filters": 64, "groups": 1, "shared": False}, (964163, 1148803, 1111875)),
             ({"filters": 64, "groups": 4, "shared": True}, (257027, 303427, 294147)),
         )
         for scale, count in zip((2, 3, 4), totals, strict=True)

@@ -19,12 +19,21 @@ class Optimizer(Options, group="optimizer"):
     Attributes:
         learning_rate: At the start, or at the end of the warm-up.
         clip_norm: Largest norm of all gradients together; None for no clipping.
+        clip_value: Largest value of a gradient; None for no clipping.
         accumulate: Steps whose gradients are averaged before the weights move; 1 for none.
     """
 
     learning_rate: float = bounded(above=0, high=1000)
     clip_norm: float | None = bounded(above=0)
     accumulate: int = bounded(1, 1024)
+    clip_value: float | None = bounded(above=0, default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise OptionError(
+                f"clip_value={self.clip_value}: must be null where clip_norm is not", "clip_value"
+            )
 
     def build(self, schedule: Schedule, *, ema: float | None) -> keras.optimizers.Optimizer:
         """The Keras optimizer.
@@ -36,6 +45,7 @@ class Optimizer(Options, group="optimizer"):
         common: dict[str, Any] = {
             "learning_rate": schedule.build(self.learning_rate),
             "global_clipnorm": self.clip_norm,
+            "clipvalue": self.clip_value,
             "gradient_accumulation_steps": self.accumulate if self.accumulate > 1 else None,
             "use_ema": ema is not None,
         }
@@ -75,9 +85,7 @@ class Adam(Optimizer, name="adam"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("beta_1", "beta_2"):
-            if getattr(self, key) == 1:
-                raise OptionError(f"{key}=1: must be below 1", key)
+        _below_one(self, "beta_1", "beta_2")
 
     def _make(self, common: dict[str, Any]) -> keras.optimizers.Optimizer:
         import keras
@@ -103,3 +111,63 @@ class AdamW(Adam, name="adamw"):
             weight_decay=self.weight_decay,
             **common,
         )
+
+
+@dataclass(kw_only=True)
+class Lamb(Adam, name="lamb"):
+    """Adam's step, scaled for each variable by its norm over the step's. You et al., 2020."""
+
+    def _make(self, common: dict[str, Any]) -> keras.optimizers.Optimizer:
+        import keras
+
+        return keras.optimizers.Lamb(
+            beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, **common
+        )
+
+
+@dataclass(kw_only=True)
+class Lion(Optimizer, name="lion"):
+    """The sign of a mean of gradients. Chen et al., 2023, algorithm 2."""
+
+    beta_1: float = bounded(0, 1)
+    beta_2: float = bounded(0, 1)
+    weight_decay: float = bounded(0, 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _below_one(self, "beta_1", "beta_2")
+        if not self.beta_1:
+            raise OptionError("beta_1=0.0: must be greater than 0", "beta_1")  # as Keras wants it
+
+    def _make(self, common: dict[str, Any]) -> keras.optimizers.Optimizer:
+        import keras
+
+        return keras.optimizers.Lion(
+            beta_1=self.beta_1, beta_2=self.beta_2, weight_decay=self.weight_decay, **common
+        )
+
+
+@dataclass(kw_only=True)
+class RMSprop(Optimizer, name="rmsprop"):
+    """The gradient over the root of the mean of its squares. Hinton, lecture 6e, 2012."""
+
+    rho: float = bounded(0, 1)
+    momentum: float = bounded(0, 1)
+    epsilon: float = bounded(above=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _below_one(self, "rho")
+
+    def _make(self, common: dict[str, Any]) -> keras.optimizers.Optimizer:
+        import keras
+
+        return keras.optimizers.RMSprop(
+            rho=self.rho, momentum=self.momentum, epsilon=self.epsilon, **common
+        )
+
+
+def _below_one(options: Optimizer, *keys: str) -> None:
+    for key in keys:
+        if getattr(options, key) == 1:
+            raise OptionError(f"{key}=1: must be below 1", key)

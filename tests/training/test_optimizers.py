@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from srexp.options import OptionError
-from srexp.training.optimizers import SGD, Adam, AdamW, Optimizer
+from srexp.training.optimizers import SGD, Adam, AdamW, Lamb, Lion, Optimizer, RMSprop
 from srexp.training.schedules import Constant, Cosine, Schedule
 
 # The loss is sum(a (w - t)^2) / 2, so that the gradient is a (w - t).
@@ -144,7 +144,61 @@ def test_clipping_is_by_the_norm_of_all_gradients_together(clip_norm: float | No
         np.testing.assert_allclose(np.asarray(variable), -0.1 * shrink * slope, rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", [sgd, adam, adamw])
+def lion(**changes: Any) -> Lion:
+    return Lion(**{**common(), "beta_1": 0.9, "beta_2": 0.99, "weight_decay": 0.04, **changes})
+
+
+def lamb(**changes: Any) -> Lamb:
+    return Lamb(**{**common(), "beta_1": 0.9, "beta_2": 0.99, "epsilon": EPSILON, **changes})
+
+
+def rmsprop(**changes: Any) -> RMSprop:
+    return RMSprop(**{**common(), "rho": 0.9, "momentum": 0.8, "epsilon": EPSILON, **changes})
+
+
+def test_lion() -> None:
+    """Chen et al., 2023, algorithm 2: the sign of a mean, and another momentum for that mean."""
+    w, m, wanted = START, np.zeros(4), []
+    for _ in range(5):
+        slope = gradient(w)
+        w = w - 0.1 * (np.sign(0.9 * m + 0.1 * slope) + 0.04 * w)
+        m = 0.99 * m + 0.01 * slope
+        wanted.append(w)
+    check(run(lion(), 5), wanted)
+
+
+def test_lamb() -> None:
+    """You et al., 2020, algorithm 2, without decay: each step is as long as rate times |w|."""
+    w, m, v, wanted = START, np.zeros(4), np.zeros(4), []
+    for t in range(1, 6):
+        slope = gradient(w)
+        m, v = 0.9 * m + 0.1 * slope, 0.99 * v + 0.01 * slope**2
+        ratio = m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.99**t)) + EPSILON)
+        w = w - 0.1 * np.linalg.norm(w) / np.linalg.norm(ratio) * ratio
+        wanted.append(w)
+    check(run(lamb(), 5), wanted)
+
+
+def test_rmsprop() -> None:
+    w, v, velocity, wanted = START, np.zeros(4), np.zeros(4), []
+    for _ in range(5):
+        slope = gradient(w)
+        v = 0.9 * v + 0.1 * slope**2
+        velocity = 0.8 * velocity + 0.1 * slope / np.sqrt(v + EPSILON)
+        w = w - velocity
+        wanted.append(w)
+    check(run(rmsprop(), 5), wanted)
+
+
+def test_a_value_is_clipped_by_itself() -> None:
+    clipped = np.clip(gradient(START), -0.3, 0.3)
+    check(run(sgd(clip_value=0.3), 1), [START - 0.1 * clipped])
+    assert (np.abs(gradient(START)) > 0.3).any()
+    with pytest.raises(OptionError, match="^clip_value=0.3: must be null where clip_norm is not"):
+        sgd(clip_value=0.3, clip_norm=0.1)
+
+
+@pytest.mark.parametrize("make", [sgd, adam, adamw, lion, lamb, rmsprop])
 def test_accumulating_is_a_step_with_the_mean_gradient(make: Any) -> None:
     slopes = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
@@ -199,6 +253,8 @@ def test_the_running_average_of_the_weights() -> None:
         (sgd, {"learning_rate": float("nan")}), (sgd, {"clip_norm": 0.0}), (sgd, {"accumulate": 0}),
         (adam, {"beta_1": 1.0}), (adam, {"beta_2": 1.0}), (adam, {"beta_2": -0.1}),
         (adam, {"epsilon": 0.0}), (adamw, {"weight_decay": -0.1}), (adamw, {"beta_1": 1.0}),
+        (lion, {"beta_1": 0.0}), (lion, {"beta_2": 1.0}), (lamb, {"beta_1": 1.0}),
+        (rmsprop, {"rho": 1.0}), (sgd, {"clip_value": 0.0}),
     ],
 )  # fmt: skip
 def test_refuses(make: Any, changes: dict[str, float]) -> None:
