@@ -2,19 +2,13 @@
 
     python scripts/models.py
 
-Builds each network of `conf/model/` as its file says, at its smallest scale, and counts.
+Builds each network of `conf/model/` as its file says, in colour, and counts.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import math
-import os
-import re
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from srexp.config.catalogue import Option, catalogue
 from srexp.config.compose import compose
@@ -28,68 +22,56 @@ PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 _HEAD = """\
 # Networks
 
-Made by `python scripts/models.py`. Each row is the network as its file in `conf/model/` says, which is
-smaller than the paper's where that file says so, at the smallest scale that it has (in colour):
-parameters, multiply-adds for a result of 1280x720, and the square of input pixels that a result's
-pixel depends on. Below each: what it is made of, and its sizes as papers print them, which the
-tests find again in it.
+Made by `python scripts/models.py`. Each row is the network as its file in `conf/model/` says, which
+is smaller than the paper's where that file says so; x2, in colour: parameters, multiply-adds for a
+result of 1280x720, and the side of the square that a pixel of the result depends on, in pixels of
+the network's first input. Below: what each is made of, and the sizes that its paper states, which
+the tests find in it.
 
 | `model=` | `act=` | parameters | G multiply-adds | sees |
 |---|---|---|---|---|
 """
+_COUNTED = {"weights": "weights", "weights+bias": "weights and biases", "all": "parameters"}
 
 
 def page() -> str:
     """The whole document."""
     options = catalogue("train").groups["model"].options
-    rows, parts = [], []
-    for name, option in options.items():
-        experiment = _experiment(name)
-        network = experiment.model.build(scale=_scale(experiment.model), channels=3, act=experiment.act)
-        measured = cost.measure(network, experiment.model, _scale(experiment.model))
-        seen = upscaler(network, experiment.model, experiment.degradation, 3).receptive_field
-        rows.append(
-            f"| [`{name}`](#{name}) | `{experiment.act.name}` | {measured.parameters:,} | "
-            f"{measured.multiply_adds / 1e9:.2f} (x{_scale(experiment.model)}) | "
-            f"{'the whole image' if seen is None else f'{seen.size}x{seen.size}'} |"
-        )
-        parts.append(_part(name, option, experiment.model))
-    return _HEAD + "\n".join(rows) + "\n\n" + "\n".join(parts)
+    made = {
+        name: experiment_of(compose(overrides=[f"model={name}", "degradation.scale=2"]))
+        for name in options
+    }
+    rows = [_row(name, experiment) for name, experiment in made.items()]
+    parts = [_part(option, made[name].model) for name, option in options.items()]
+    return _HEAD + "\n".join(rows) + "\n" + "".join(parts)
 
 
-def _experiment(name: str) -> Experiment:
-    scale = _scale(experiment_of(compose(overrides=[f"model={name}", *_ROOM])).model)
-    return experiment_of(compose(overrides=[f"model={name}", *_ROOM, f"degradation.scale={scale}"]))
+def _row(name: str, experiment: Experiment) -> str:
+    model = experiment.model
+    network = model.build(scale=2, channels=3, act=experiment.act)
+    measured = cost.measure(network, model, 2)
+    field = upscaler(network, model, experiment.degradation, 3).receptive_field
+    seen = "the whole image" if field is None else field.size
+    giga = f"{measured.multiply_adds / 1e9:.3g}"
+    act = experiment.act.name
+    return f"| [`{name}`](#{name}) | `{act}` | {measured.parameters:,} | {giga} | {seen} |"
 
 
-_ROOM = ("trainer.hr_patch_size=96",)
-
-
-def _scale(model: Model) -> int:
-    return min(model.scales)
-
-
-def _part(name: str, option: Option, model: Model) -> str:
-    words = re.sub(r"\s+", " ", inspect.getdoc(type(model)).split("Attributes:")[0])  # type: ignore[union-attr]
-    module = inspect.getmodule(type(model))
-    paper = re.sub(r"\s+", " ", (module.__doc__ or "").split("\n\n", 1)[-1])  # type: ignore[union-attr]
-    keys = ", ".join(f"`{key.name}={_value(key.value)}`" for key in option.keys if key.name != "name")
-    lines = [f"## {name}", "", words.strip(), "", f"{paper.strip()} File: `conf/model/{name}.yaml`: {keys}.", ""]
-    lines += [f"- {_stated(stated)}" for stated in type(model).published]
-    return "\n".join(lines + [""] * bool(type(model).published))
-
-
-def _value(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _part(option: Option, model: Model) -> str:
+    about = (inspect.getdoc(type(model)) or "").split("\n\nAttributes:")[0]
+    lines = ["", f"## {option.name}", "", option.words.replace("\n", " "), "", about]
+    if stated := type(model).published:
+        lines += ["", *(f"- {_stated(one)}" for one in stated)]
+    return "\n".join([*lines, ""])
 
 
 def _stated(stated: Published) -> str:
-    settings = " ".join(f"model.{key}={_value(value)}" for key, value in stated.settings.items())
-    what = {"weights": "weights", "weights+bias": "weights and biases", "all": "parameters"}
-    colour = "colour" if stated.channels == 3 else "luma"
-    return f"x{stated.scale}, {colour}{f', `{settings}`' if settings else ''}: {stated.parameters:,} {what[stated.counts]}"
+    typed = [f"model.{key}={str(value).lower()}" for key, value in stated.settings.items()]
+    what = f"x{stated.scale}, {'colour' if stated.channels == 3 else 'luma'}"
+    given = f" with `{' '.join(typed)}`" if typed else ""
+    return f"{what}{given}: {stated.parameters:,} {_COUNTED[stated.counts]}"
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    print(f"{PAGE}: {len(page().splitlines())} lines")
+    print(PAGE)

@@ -26,7 +26,8 @@ OTHER = {
     "init_from": "some_run@01234567", "trainer.monitor": "ssim", "trainer.patience": 3,
     "trainer.min_delta": 0.1, "trainer.keep_checkpoints": 5, "trainer.distinct_batches": 1,
     "trainer.strategy": "mirrored", "trainer.monitor_direction": "min",
-    "optimizer.clip_value": 0.5, "degradation.lr_8bit": False, "trainer.lr_8bit": False, "trainer.degrade": "y",
+    "optimizer.clip_value": 0.5,
+    "degradation.lr_8bit": False, "trainer.lr_8bit": False, "trainer.degrade": "y",
     "loss.weight": 0.5, "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
 }  # fmt: skip
 

@@ -50,7 +50,7 @@ def message(known: Catalogue, *overrides: str, command: str = "train") -> str:
         ("qqqqq=1", "qqqqq: no such key; srexp train --help lists them all"),
         ("model=deconvv", "model=deconvv: no such option; did you mean deconv? (there are"),
         ("act=leaky_rely", "did you mean leaky_relu? (there are elu, gelu, "),
-        ("optimizer=zzz", "optimizer=zzz: no such option (there are adam, adamw, lamb, lion, rmsprop, sgd)"),
+        ("optimizer=zzz", "no such option (there are adam, adamw, lamb, lion, rmsprop, sgd)"),
         ("experiment=tutorial", "no such option; did you mean tutorial2018?"),
         ("benchmark=set55", "benchmark=set55: no such option; did you mean set5?"),
     ],

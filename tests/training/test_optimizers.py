@@ -194,7 +194,7 @@ def test_a_value_is_clipped_by_itself() -> None:
     clipped = np.clip(gradient(START), -0.3, 0.3)
     check(run(sgd(clip_value=0.3), 1), [START - 0.1 * clipped])
     assert (np.abs(gradient(START)) > 0.3).any()
-    with pytest.raises(OptionError, match="^clip_value=0.3: must be null where clip_norm is not"):
+    with pytest.raises(OptionError, match=r"^clip_value=0\.3: must be null where clip_norm is not"):
         sgd(clip_value=0.3, clip_norm=0.1)
 
 
