@@ -125,7 +125,7 @@ def test_a_wrong_type_names_the_key(changed: Changed, key: str, value: Any) -> N
         (
             "model.name",
             "decon",
-            "model.name=decon: must be one of deconv, deconv_resize, deconv_strided, ",
+            "model.name=decon: must be one of carn, deconv, deconv_resize, deconv_strided, ",
         ),
         ("model.name", None, "model.name=None: must be one of"),
         ("seed", -1, "seed=-1: must be a whole number from 0 to 4294967295"),

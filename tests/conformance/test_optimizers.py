@@ -15,7 +15,7 @@ def test_every_optimizer_goes_downhill(option, optimizer_name: str) -> None:
     variable, target = keras.Variable(np.full((3, 3), 0.5, "float32")), 0.2
     optimizer.build([variable])
     start = np.square(np.asarray(variable) - target).sum()
-    for _ in range(50):
+    for _ in range(max(50, round(0.05 / options.learning_rate))):
         optimizer.apply([2 * (variable.value - target)], [variable])
     assert np.square(np.asarray(variable) - target).sum() < 0.9 * start
     assert float(optimizer.learning_rate) == pytest.approx(options.learning_rate)
