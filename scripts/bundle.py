@@ -38,7 +38,7 @@ def bundle(run: RunFolder, kind: str) -> None:
     """Export, compare, write."""
     exported = export(run, half=True)
     sides, progress = exported.sides, exported.progress
-    assert sides.reach is not None and sides.channels == 3
+    assert sides.reach is not None and sides.channels == 3 and exported.content is not None
     WEIGHTS.mkdir(exist_ok=True)
     file = WEIGHTS / f"tiny_{kind}_x{sides.scale}.tflite"
     file.write_bytes(exported.content)

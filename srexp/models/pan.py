@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from srexp.activations.base import Activation
 from srexp.models.base import PreUpsampling, Published
-from srexp.models.parts import conv, factors
+from srexp.models.parts import conv, factors, repeated, shuffle
 from srexp.options import OptionError, bounded
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class PAN(PreUpsampling, name="pan"):
         x = keras.layers.Add(name="body")([head, conv(x, self.filters, "body_conv")])
         for index, factor in enumerate(factors(scale)):
             name = f"upsample_{index + 1}"
-            x = keras.layers.UpSampling2D(factor)(x)
+            x = shuffle(repeated(x, factor, f"{name}_repeated"), factor)  # the nearest pixel
             x = conv(x, self.upsampling_filters, name)
             x = act.build()(attended(x, x, name))
             x = act.build()(conv(x, self.upsampling_filters, f"{name}_conv"))

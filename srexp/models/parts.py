@@ -67,11 +67,11 @@ def shuffle(x: Any, factor: int) -> Any:
     return ops.depth_to_space(x, factor)
 
 
-def repeated(x: Any, factor: int) -> Any:
+def repeated(x: Any, factor: int, name: str = "repeated") -> Any:
     """Channels so often that `shuffle` makes nearest-neighbour enlarging of it."""
     import keras
 
-    return keras.layers.Concatenate(dtype="float32", name="repeated")([x] * factor**2)
+    return keras.layers.Concatenate(dtype="float32", name=name)([x] * factor**2)
 
 
 def transposed(x: Any, filters: int, size: int, stride: int, **options: Any) -> Any:

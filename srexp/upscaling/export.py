@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from srexp.quiet import quiet_import
 from srexp.tracking.record import RunFolder
+from srexp.upscaling.litert import LiteRT
 from srexp.upscaling.network import Network
 
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ class Exported:
     """A run's network, in a file and as it is.
 
     Attributes:
-        content: Of the `.tflite` file.
+        content: Of the `.tflite` file; None where LiteRT cannot run such a network.
         sides: How it is used.
         network: As it is used, in Keras.
         upscaler: The same, as evaluations take it.
@@ -46,7 +50,7 @@ class Exported:
         averaged: Whether its weights are running averages.
     """
 
-    content: bytes
+    content: bytes | None
     sides: Sides
     network: keras.Model
     upscaler: Upscaler
@@ -78,7 +82,8 @@ def export(run: RunFolder, *, half: bool = False) -> Exported:
 
         network, progress, averaged = load_network(run, experiment, "best")
         made = upscaler(network, model, experiment.degradation, experiment.channels)
-        content = _litert(network_from_lr(network, made), half)
+        whole = network_from_lr(network, made)
+        content = _tried(whole, experiment.channels, half)
     field, factor = made.receptive_field, model.input_factors(scale)[0]
     sides = Sides(
         scale,
@@ -90,7 +95,19 @@ def export(run: RunFolder, *, half: bool = False) -> Exported:
     return Exported(content, sides, network, made, progress, averaged)
 
 
-def _litert(network: keras.Model, half: bool) -> bytes:
+def _tried(network: keras.Model, channels: int, half: bool) -> bytes | None:
+    """The file, if LiteRT has all operations of the network."""
+    with suppress(Exception), tempfile.TemporaryDirectory() as folder:
+        content = litert(network, half=half)
+        file = Path(folder, "network.tflite")
+        file.write_bytes(content)
+        LiteRT(file)(np.zeros((1, 16, 16, channels), np.float32))
+        return content
+    return None
+
+
+def litert(network: keras.Model, *, half: bool = False) -> bytes:
+    """A network `[N, h, w, C]` -> `[N, H, W, C]` as a `.tflite` file; see `export`."""
     with tempfile.TemporaryDirectory() as folder:
         if not half:
             file = Path(folder, "network.tflite")

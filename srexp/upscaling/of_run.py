@@ -8,10 +8,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from srexp.files import write_atomically
 from srexp.tracking.record import RunError, RunFolder
 from srexp.training import checkpoint
-from srexp.upscaling.export import Sides, export
+from srexp.upscaling.export import Exported, Sides, export
 from srexp.upscaling.litert import LiteRT
 from srexp.upscaling.method import Method
 from srexp.upscaling.network import Network
@@ -37,7 +39,7 @@ def method_of_run(run: RunFolder) -> Method:
     """Enlarges by a run's best weights.
 
     The first time its network is exported (TensorFlow, some ten seconds); afterwards it is ready
-    at once.
+    at once. A network that LiteRT cannot run is run by TensorFlow.
 
     Raises:
         RunError: The run is not finished, or has no sound weights, or its folder cannot be
@@ -51,7 +53,12 @@ def method_of_run(run: RunFolder) -> Method:
         )
     try:
         digest = _sha256(weights)
-        facts = _kept(run, digest) or _keep(run, digest)
+        facts = _kept(run, digest)
+        if facts is None:
+            exported = export(run)
+            if exported.content is None:
+                return _by_tensorflow(run, digest, exported)
+            facts = _keep(run, digest, exported.sides, exported.content)
     except checkpoint.CheckpointError as error:
         raise RunError(f"run={run.id}: {error}") from None
     except OSError as error:
@@ -79,11 +86,20 @@ def _kept(run: RunFolder, weights: str) -> _Facts | None:
     return None
 
 
-def _keep(run: RunFolder, weights: str) -> _Facts:
-    exported = export(run)
-    digest = hashlib.sha256(exported.content).hexdigest()
-    facts = _Facts(**asdict(exported.sides), weights=weights, file=digest)
+def _by_tensorflow(run: RunFolder, digest: str, exported: Exported) -> Method:
+    def forward(lr: np.ndarray) -> np.ndarray:
+        return exported.upscaler(lr[0])[None]
+
+    def network(scale: int) -> Network:
+        return exported.sides.network(forward)
+
+    return Method(f"run {run.id}", digest[:12], (exported.sides.scale,), network)
+
+
+def _keep(run: RunFolder, weights: str, sides: Sides, content: bytes) -> _Facts:
+    digest = hashlib.sha256(content).hexdigest()
+    facts = _Facts(**asdict(sides), weights=weights, file=digest)
     (run.folder / _FOLDER).mkdir(exist_ok=True)
-    write_atomically(run.folder / _FOLDER / _FILE, exported.content)
+    write_atomically(run.folder / _FOLDER / _FILE, content)
     write_atomically(run.folder / _FOLDER / _FACTS, json.dumps(asdict(facts)).encode())
     return facts

@@ -330,6 +330,12 @@ def test_a_run_enlarges_by_its_network_exported_once(trained, tmp_path, capsys, 
     exported.write_bytes(b"damaged")
     _, err, code = _run(capsys, *arguments, "-o", "c.png")
     assert (err, code) == ("", 0) and (_pixels("c.png") == ours).all()
+    # A network with an operation that LiteRT has not is run by TensorFlow.
+    monkeypatch.setattr("srexp.upscaling.export.litert", lambda *_, **__: b"no such operation")
+    exported.unlink()
+    _, err, code = _run(capsys, *arguments, "-o", "e.png")
+    assert (err, code) == ("", 0) and np.abs(_pixels("e.png").astype(int) - ours).max() <= 1
+    assert not exported.exists()
     best = run.folder / "checkpoints" / "best.npz"
     best.write_bytes(best.read_bytes()[:-100])
     _, err, code = _run(capsys, *arguments, "-o", "d.png")
