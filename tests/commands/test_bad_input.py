@@ -65,7 +65,7 @@ CASES = {
     "resume=latest": ["there are no runs in"],
     "resume=": ["resume=: is empty"],
     "-m resume=latest seed=1,2": ["goes on with one run, without -m"],
-    "model=3": ["no such option", "(there are deconv"],
+    "model=3": ["no such option", "(there are carn"],
     "benchmark=[set5,set144]": ["did you mean set14?"],
     "act=": ["no such option", "prelu"],
     "data.val=[]": ["at least one photograph"],
