@@ -388,6 +388,9 @@ def _cache(given: argparse.Namespace) -> None:
     found = cache.entries(folder)
     if given.clear:
         cache.remove(folder)
+    if not found:
+        _print(f"nothing is kept in {folder}")
+        return
     for _, what, size in found:
         _print(f"{size / 2**20:8.0f} MiB  {what}")
     removed = "removed from" if given.clear else "in"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from srexp.data.cache import in_memory
-from srexp.images.quantize import pack, unpack
+from srexp.images.quantize import unpack
 from srexp.images.resize import Enlarged
 
 
@@ -26,11 +26,6 @@ class TrainingPair:
     name: str
     inputs: tuple[np.ndarray | Enlarged, ...]
     hr: np.ndarray
-
-    @classmethod
-    def of(cls, name: str, inputs: Sequence[np.ndarray], hr: np.ndarray) -> TrainingPair:
-        """Pack all images where 8 bits hold them exactly."""
-        return cls(name, tuple(pack(image) for image in inputs), pack(hr))
 
     @property
     def nbytes(self) -> int:

@@ -160,7 +160,7 @@ class Task:
         key = [
             "cases", [self.images.contents[name] for name in names],
             options_digest(self.degradation), options_digest(self.protocol),
-            {name: options_digest(metric) for name, metric in self.metrics.items()},
+            {name: [options_digest(one), one.weights] for name, one in self.metrics.items()},
             made_by(self.degradation, self.protocol, *self.metrics.values()),
         ]  # fmt: skip
         with caching(self.cache):

@@ -180,19 +180,20 @@ def enlarge_file(
             path.resolve() in taken or writing.read_note(content).startswith("srexp ")
         ):
             return Made(path, before, before, skipped=True, own=True)
-        taken[target.resolve()] = path
         beside = target.with_name(f"{target.stem}_compare.png") if settings.compare else None
         if beside is not None:
             _check_target(path, beside, taken)
-            taken[beside.resolve()] = path
         there = target.exists() and not settings.overwrite
         remarks = _as_before(target, note, settings) if there else list(picture.remarks)
         if not there:
             target.parent.mkdir(parents=True, exist_ok=True)
             with written_atomically(target) as file:
                 _enlarge(picture, file, settings, kind, note, remarks, after, made)
+        # Not before: a file of that name that is somebody's own is no result.
+        taken[target.resolve()] = path
         if beside is not None:
             remarks += _compare(content, target, beside, after, f"{note}, compared", settings)
+            taken[beside.resolve()] = path
         return Made(target, before, after, remarks, skipped=there)
 
 

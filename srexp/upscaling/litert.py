@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from srexp.cores import available_cores
+from srexp.options import OptionError
 from srexp.quiet import quiet_import
 
 
@@ -32,11 +35,12 @@ class LiteRT:
         threads: Of the processor; None for all its cores that this process may use.
 
     Raises:
-        ValueError: No such file, or a damaged one.
+        OptionError: No such file, a damaged one, or one with operations that there are not.
     """
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        with quiet_import():
+        self._file = file
+        with quiet_import(), self._faults_named():
             threads = threads or len(available_cores())
             self._interpreter = _interpreter()(str(file), num_threads=threads)
         (self._input,) = (one["index"] for one in self._interpreter.get_input_details())
@@ -44,12 +48,25 @@ class LiteRT:
         self._shape: tuple[int, ...] = ()
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
-        """Float32 in, float32 out. Not from two threads at a time."""
+        """Float32 in, float32 out. Not from two threads at a time.
+
+        Raises:
+            OptionError: It has operations that there are not, or no room.
+        """
         if lr.shape != self._shape:
-            with quiet_import():
+            with quiet_import(), self._faults_named():
                 self._interpreter.resize_tensor_input(self._input, lr.shape)
                 self._interpreter.allocate_tensors()
             self._shape = lr.shape
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(lr, np.float32))
-        self._interpreter.invoke()
+        with self._faults_named():
+            self._interpreter.invoke()
         return np.asarray(self._interpreter.get_tensor(self._output))
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            said = (str(error).splitlines() or ["it does not say why"])[0]
+            raise OptionError(f"{self._file}: LiteRT cannot run it ({said[:200]})") from None

@@ -245,6 +245,27 @@ def test_results_that_lie_in_the_folder_are_not_enlarged_again(folder, capsys, h
     assert sorted(os.listdir()) == first
 
 
+def test_somebodys_own_picture_with_the_name_of_a_result_is_no_result(folder, capsys):
+    _picture("a.png")
+    levels = _picture("a_x2.png", seed=1)
+    out, err, code = _run(capsys, ".", *LANCZOS)
+    assert code == 2 and err.startswith("srexp: a_x2.png: is there, and was made otherwise")
+    assert "a_x2.png -> a_x2_x2.png" in out and "passed over" not in out
+    assert (_pixels("a_x2.png") == levels).all()
+
+
+def test_a_network_that_litert_cannot_run_is_one_line(folder, capsys, monkeypatch):
+    _picture("a.png")
+    monkeypatch.setattr(bundled, "FOLDER", folder)
+    (folder / "tiny_clean_x2.tflite").write_bytes(b"damaged")
+    facts = '{"scale": 2, "reach": 13, "multiple": 1, "file": "0000"}'
+    (folder / "tiny_clean_x2.json").write_text(facts)
+    out, err, code = _run(capsys, "a.png")
+    assert (out, code) == ("", 2) and err.count("\n") == 1
+    assert err.startswith("srexp: a.png: ") and "tiny_clean_x2.tflite: LiteRT cannot run it" in err
+    assert not os.path.exists("a_x2.png")
+
+
 def test_without_litert_tensorflow_runs_the_network(folder, capsys, monkeypatch):
     _picture("a.png")
     _run(capsys, "a.png", "-o", "lite.png")

@@ -241,3 +241,26 @@ def test_an_edited_degradation_of_a_package_is_another_key(tmp_path, monkeypatch
 
     assert key("a = 1") == key("a = 1")
     assert key("a = 1") != key("a = 2")
+
+
+def test_a_metric_with_other_weights_is_another_key(monkeypatch):
+    """The weights are a file, whose path says nothing of what is in it."""
+    task = materials.gather(experiment_of(compose(overrides=["benchmark=[]", "metric=mae"])))
+    (first, *_) = task.validation
+    (mae,) = first.metrics.values()
+    keys = []
+
+    class Seen(Exception):
+        pass
+
+    def see(key, *_):
+        keys.append(key)
+        raise Seen
+
+    monkeypatch.setattr("srexp.evaluation.scoring.kept", see)
+    for weights in ("a [1]", "a [2]", "a [2]"):
+        monkeypatch.setattr(type(mae), "weights", weights)
+        vars(first).pop("cases", None)
+        with pytest.raises(Seen):
+            _ = first.cases
+    assert keys[0] != keys[1] == keys[2]

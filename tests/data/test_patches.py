@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from srexp.data.patches import PatchSampler, TrainingPair
+from srexp.images.quantize import pack
 
 # Every pixel of these images carries its row, its column and its image's number, in levels.
 SHAPES = [(16, 20), (12, 12)]
@@ -25,7 +26,7 @@ def _pairs(scale, layout, shapes=SHAPES):
         hr = _coordinates(height, width, number)
         # post: LR pixel (i, j) carries the HR pixel (i scale, j scale) at its top left.
         lr = _coordinates(height // scale, width // scale, number, scale)
-        pairs.append(TrainingPair.of(str(number), [lr if layout == "post" else hr], hr))
+        pairs.append(TrainingPair(str(number), (pack(lr if layout == "post" else hr),), pack(hr)))
     return pairs
 
 
@@ -147,10 +148,10 @@ def test_seed_and_step_are_not_interchangeable():
     assert not np.array_equal(_sampler(seed=0).batch(3)[1], _sampler(seed=3).batch(0)[1])
 
 
-def test_pairs_are_packed_only_where_nothing_is_lost():
+def test_packed_pairs_give_what_was_packed():
     hr = _coordinates(8, 8, 0)
     floats = hr[::2, ::2] + np.float32(0.0005)
-    pair = TrainingPair.of("a", [floats], hr)
+    pair = TrainingPair("a", (pack(floats),), pack(hr))
     assert (pair.inputs[0].dtype, pair.hr.dtype) == (np.float32, np.uint8)
     sampler = PatchSampler([pair], scale=2, hr_patch_size=8, batch_size=1, augment=False, seed=0)
     inputs, out = sampler.batch(0)
@@ -159,8 +160,8 @@ def test_pairs_are_packed_only_where_nothing_is_lost():
 
 
 def test_patches_can_be_changed_without_changing_the_images():
-    pair = TrainingPair.of(
-        "a", [_coordinates(4, 4, 0, 2) + np.float32(0.0005)], _coordinates(8, 8, 0)
+    pair = TrainingPair(
+        "a", (_coordinates(4, 4, 0, 2) + np.float32(0.0005),), pack(_coordinates(8, 8, 0))
     )
     sampler = PatchSampler([pair], scale=2, hr_patch_size=8, batch_size=2, augment=True, seed=0)
     inputs, hr = sampler.batch(0)

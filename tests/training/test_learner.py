@@ -80,7 +80,7 @@ def learner(
 @pytest.fixture(scope="module")
 def sampler() -> PatchSampler:
     hr = np.random.default_rng(0).random((20, 20, 1), np.float32)
-    pair = TrainingPair.of("a", [(hr + np.roll(hr, 1, 0)) / 2], hr)
+    pair = TrainingPair("a", ((hr + np.roll(hr, 1, 0)) / 2,), hr)
     return PatchSampler([pair], scale=2, hr_patch_size=8, batch_size=2, augment=True, seed=1)
 
 

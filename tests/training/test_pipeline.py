@@ -15,7 +15,7 @@ from srexp.data.pipeline import batches
 def sampler() -> PatchSampler:
     random = np.random.default_rng(0)
     hr = [random.random((18, 24, 3), np.float32), random.random((30, 12, 3), np.float32)]
-    pairs = [TrainingPair.of(str(i), [image[::3, ::3].copy()], image) for i, image in enumerate(hr)]
+    pairs = [TrainingPair(str(i), (image[::3, ::3].copy(),), image) for i, image in enumerate(hr)]
     return PatchSampler(pairs, scale=3, hr_patch_size=9, batch_size=4, augment=True, seed=5)
 
 
