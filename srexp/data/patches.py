@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -88,6 +89,47 @@ class DrawnPair:
         ]
 
 
+# How often a patch that is too flat is drawn again before the least flat of them is taken.
+_TRIES = 16
+
+
+def flatness(patch: np.ndarray) -> float:
+    """How little there is in a patch: the least the flattest, in [0, 0.5].
+
+    The standard deviation along each column, averaged, or along each row: the larger of the two.
+
+    Args:
+        patch: `[H, W, C]` in [0, 1].
+    """
+    return float(max(np.std(patch, axis=0).mean(), np.std(patch, axis=1).mean()))
+
+
+class Places:
+    """Where patches of one size can be cut: every position of the LR grid of every image."""
+
+    def __init__(self, pairs: Sequence[TrainingPair | DrawnPair], scale: int, size: int) -> None:
+        """Args:
+        pairs: Whole images.
+        scale: HR pixels an LR pixel, along each axis.
+        size: Side of an HR patch in pixels.
+        """
+        self.side = size // scale
+        # Positions along each axis, in LR pixels.
+        self._grid = np.array(
+            [[s // scale - self.side + 1 for s in pair.hr.shape[:2]] for pair in pairs], np.int64
+        )
+        self._ends = np.cumsum(self._grid.prod(axis=1))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, position: int) -> tuple[int, int, int]:
+        """Image, row and column of a position; the latter in LR pixels."""
+        index = int(np.searchsorted(self._ends, position, side="right"))
+        within = position - (int(self._ends[index - 1]) if index else 0)
+        return (index, *divmod(within, int(self._grid[index, 1])))
+
+
 class PatchSampler:
     """Random patches of whole images, most of them degraded before.
 
@@ -105,6 +147,8 @@ class PatchSampler:
         augment: bool,
         seed: int,
         distinct_batches: int | None = None,
+        early: Sequence[tuple[int, int]] = (),
+        flatness: float = 0.0,
     ) -> None:
         """Args:
         pairs: Whole images.
@@ -114,6 +158,8 @@ class PatchSampler:
         augment: Flip and rotate.
         seed: Of the choice of patches.
         distinct_batches: Repeat the first so many batches; None for a new one each step.
+        early: Sides of the HR patches before, each with the step before which it ends.
+        flatness: What is flatter is drawn again; see `flatness`.
         """
         self.distinct_batches = distinct_batches
         self.pairs = pairs
@@ -122,17 +168,24 @@ class PatchSampler:
         self.batch_size = batch_size
         self.augment = augment
         self.seed = seed
-        side = hr_patch_size // scale
-        # Positions along each axis, in LR pixels.
-        self._grid = np.array(
-            [[s // scale - side + 1 for s in pair.hr.shape[:2]] for pair in pairs], np.int64
-        )
-        self._ends = np.cumsum(self._grid.prod(axis=1))
+        self.flatness = flatness
+        self._early = [(end, Places(pairs, scale, size)) for size, end in early]
+        self._places = Places(pairs, scale, hr_patch_size)
 
     @property
     def patch_count(self) -> int:
-        """Number of different patches, before flips and rotations."""
-        return int(self._ends[-1])
+        """Number of different patches of the last size, before flips and rotations."""
+        return len(self._places)
+
+    def segments(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The steps from `first` up to, not including, `last`, cut where the patches' size changes.
+
+        Args:
+            first: Step.
+            last: Step.
+        """
+        ends = [end for end, _ in self._early if first < end < last]
+        yield from pairwise([first, *ends, last])
 
     def batch(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, ...]:
         """The patches of one step, counted from 0.
@@ -143,27 +196,44 @@ class PatchSampler:
 
         Returns:
             Each input `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P =
-            `hr_patch_size`.
+            `hr_patch_size`, or what precedes it at this step.
         """
+        places = next((early for end, early in self._early if step < end), self._places)
         if self.distinct_batches is not None:
             step %= self.distinct_batches
         random = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = random.integers(self.patch_count, size=self.batch_size)
+        chosen = random.integers(len(places), size=self.batch_size)
         poses = random.integers(8, size=self.batch_size)
         draws = range(1 + step * self.batch_size, 1 + (step + 1) * self.batch_size)
+        positions = chosen[part, None]
+        if self.flatness:
+            again = random.integers(len(places), size=(self.batch_size, _TRIES))
+            positions = np.concatenate([positions, again[part]], axis=1)
         cut = [
-            self._cut(int(c), int(p) if self.augment else 0, draw)
-            for c, p, draw in zip(chosen[part], poses[part], draws[part], strict=True)
+            self._cut(places, self._textured(places, c), int(p) if self.augment else 0, draw)
+            for c, p, draw in zip(positions, poses[part], draws[part], strict=True)
         ]
         return tuple(np.stack(patches) for patches in zip(*cut, strict=True))
 
-    def _cut(self, position: int, pose: int, draw: int) -> tuple[np.ndarray, ...]:
-        index = int(np.searchsorted(self._ends, position, side="right"))
-        pair = self.pairs[index]
-        within = position - (int(self._ends[index - 1]) if index else 0)
-        row, column = divmod(within, int(self._grid[index, 1]))
-        side = self.hr_patch_size // self.scale
-        return tuple(_pose(p, pose) for p in pair.cut(row, column, side, self.scale, draw))
+    def _textured(self, places: Places, positions: np.ndarray) -> int:
+        """The first position with a patch that is not too flat, or else that of the least flat."""
+        if len(positions) == 1:
+            return int(positions[0])
+        best, found = 0, -1.0
+        for position in map(int, positions):
+            index, row, column = places[position]
+            hr = self.pairs[index].hr
+            measured = flatness(unpack(_window(hr, row, column, places.side, self.scale)))
+            if measured >= self.flatness:
+                return position
+            if measured > found:
+                best, found = position, measured
+        return best
+
+    def _cut(self, places: Places, position: int, pose: int, draw: int) -> tuple[np.ndarray, ...]:
+        index, row, column = places[position]
+        cut = self.pairs[index].cut(row, column, places.side, self.scale, draw)
+        return tuple(_pose(patch, pose) for patch in cut)
 
 
 def _window(

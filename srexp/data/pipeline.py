@@ -24,6 +24,14 @@ def batches(
         last: Step.
         part: Which patches of each batch.
     """
+    for start, end in sampler.segments(first, last):
+        yield from _segment(sampler, start, end, part)
+
+
+def _segment(
+    sampler: PatchSampler, first: int, last: int, part: slice
+) -> Iterator[tuple[Any, tf.Tensor]]:
+    """`batches` of one size."""
     shapes = [array.shape for array in sampler.batch(first, part)]
 
     def load(step: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -33,7 +33,6 @@ def short_schedule(experiment: Experiment) -> str | None:
 
 def passes(experiment: Experiment, materials: Materials) -> float:
     """How often the steps see each pixel of the training images, on average: epochs."""
-    trainer = experiment.trainer
     shapes = materials.train.images.shapes.values()
     pixels = sum(height * width for height, width, *_ in shapes)
-    return trainer.steps * trainer.batch_size * trainer.hr_patch_size**2 / pixels
+    return experiment.trainer.pixels() / pixels

@@ -26,7 +26,7 @@ def describe(
     with quiet_import():
         import tensorflow  # noqa: F401
     from srexp.evaluation.inference import upscaler
-    from srexp.training.estimate import STEPS, estimate, forward_seconds
+    from srexp.training.estimate import STEPS, estimate, forward_seconds, training_seconds
     from srexp.training.session import build_network
 
     def say(text: str) -> None:
@@ -57,7 +57,7 @@ def describe(
     if (short := remarks.short_schedule(experiment)) is not None:
         console.print(f"note: {short}")
     scored = forward_seconds(experiment, found.step_seconds, _scored_pixels(experiment, materials))
-    training = found.step_seconds * trainer.steps
+    training = training_seconds(experiment, found.step_seconds)
     say(
         f"time, about: {duration(training)} of training ({found.step_seconds:.2g} s a step, the "
         f"median of up to {STEPS} here on one device), {duration(scored)} of the network on the "
@@ -75,7 +75,7 @@ def describe_sweep(
         import tensorflow  # noqa: F401
     from rich.table import Table
 
-    from srexp.training.estimate import STEPS, estimate
+    from srexp.training.estimate import STEPS, estimate, training_seconds
 
     threads = experiments[0].trainer.threads  # a process cannot change it
     one = [replace(e, trainer=replace(e.trainer, threads=threads)) for e in experiments]
@@ -90,7 +90,7 @@ def describe_sweep(
         zip(names, experiments, found, strict=True), 1
     ):
         steps = experiment.trainer.steps
-        seconds = each.step_seconds * steps
+        seconds = training_seconds(experiment, each.step_seconds)
         total += seconds
         table.add_row(
             str(number),

@@ -84,17 +84,28 @@ def forward_seconds(experiment: Experiment, seconds: float, pixels: int) -> floa
         seconds: Of a step.
         pixels: Of all SR images.
     """
-    return seconds / _PASSES * pixels / _pixels(experiment)
+    return seconds / _PASSES * pixels / _step_pixels(experiment)
 
 
-def _pixels(experiment: Experiment) -> int:
-    """HR pixels of a step."""
+def training_seconds(experiment: Experiment, seconds: float) -> float:
+    """About how long all steps take, from the time of one of the last patches' size.
+
+    Args:
+        experiment: Whose step it is.
+        seconds: Of a step.
+    """
+    # Smaller patches take less, about by their pixels.
+    return seconds * experiment.trainer.pixels() / _step_pixels(experiment)
+
+
+def _step_pixels(experiment: Experiment) -> int:
+    """HR pixels of a step, of the last patches' size."""
     return experiment.trainer.batch_size * experiment.trainer.hr_patch_size**2
 
 
 def _work(experiment: Experiment, measured: cost.Cost) -> float:
     """Multiply-adds of a step's forward pass."""
-    return measured.multiply_adds / (cost.WIDTH * cost.HEIGHT) * _pixels(experiment)
+    return measured.multiply_adds / (cost.WIDTH * cost.HEIGHT) * _step_pixels(experiment)
 
 
 def _costs(experiments: Sequence[Experiment]) -> list[cost.Cost]:

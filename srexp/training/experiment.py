@@ -81,30 +81,36 @@ class Experiment:
             made = f"{self.degradation.stored} makes LR an 8-bit file"
             raise OptionError(f"trainer.lr_8bit=false: {made}; use null", "trainer.lr_8bit")
         _ = self.monitor_rises  # or it is told now
-        scale, size = self.degradation.scale, self.trainer.hr_patch_size
         if not self.loss.looks_at_hr:
             raise OptionError(
                 f"loss={self.loss.name}: does not look at HR, so nothing can be learned from it "
                 "alone; make it a term of loss=sum"
             )
-        self.model.check(scale=scale, channels=self.channels)
+        self.model.check(scale=self.degradation.scale, channels=self.channels)
+        for size in {size: None for size, _ in reversed(self.trainer.patch_sizes())}:
+            self._check_patches(size)
+        self.algorithm.check(self)
+
+    def _check_patches(self, size: int) -> None:
+        """Raises OptionError: patches of this side cannot be cut, or are too small for the loss."""
+        scale, trainer = self.degradation.scale, self.trainer
+        key = "hr_patch_size" if size == trainer.hr_patch_size else "early_patch_sizes"
+        typed = f"trainer.{key}={getattr(trainer, key)}"
         seen = self.model.compared_side(size, scale)
         if seen < self.loss.minimum_side:
             name = self.model.name
             told = "" if seen == size else f", and model={name} leaves it {max(seen, 0)} of them"
             raise OptionError(
-                f"trainer.hr_patch_size={size}: loss={self.loss.name} needs at least "
-                f"{self.loss.minimum_side}{told}",
-                "trainer.hr_patch_size",
+                f"{typed}: loss={self.loss.name} needs at least {self.loss.minimum_side}{told}",
+                f"trainer.{key}",
             )
         if size % scale:
             below, above = size - size % scale, size - size % scale + scale
             near = f"{below} or {above}" if below >= 4 else str(above)
+            whose = "it" if size == trainer.hr_patch_size else size
             raise OptionError(
-                f"trainer.hr_patch_size={size}: degradation.scale={scale} does not divide it; "
-                f"{near} would do"
+                f"{typed}: degradation.scale={scale} does not divide {whose}; {near} would do"
             )
-        self.algorithm.check(self)
 
     @property
     def pairs(self) -> tuple[Protocol, Degradation]:

@@ -47,6 +47,8 @@ class Trained:
         optimizer: Keras' optimizer, with loss scaling in mixed precision.
         mixed_precision: Whether the network computes in float16.
         rates: Layer -> what the learning rate of its weights is multiplied by.
+        averages: Where the optimizer averages the weights: averages, by the same momentum, of the
+            statistics that belong to them (BatchNormalization's), by the names of these.
     """
 
     network: keras.Model
@@ -62,6 +64,16 @@ class Trained:
             # Before building: gradients of float16 activations vanish without the scaling.
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self.network.trainable_variables)
+        statistics = set(map(id, self.network.non_trainable_variables))
+        self._statistics = {
+            name: variable
+            for name, variable in network_variables(self.network).items()
+            if self.uses_ema and id(variable) in statistics and "float" in variable.dtype
+        }
+        self.averages = {
+            name: keras.Variable(variable, trainable=False, name="average")
+            for name, variable in self._statistics.items()
+        }
 
     def _factors(self) -> list[float]:
         """Of each trainable variable."""
@@ -83,6 +95,19 @@ class Trained:
     def apply(self, gradients: Sequence[tf.Tensor | None]) -> None:
         """Move the weights; the gradients are of `scale(loss)`, in the variables' order."""
         self.optimizer.apply(gradients, self.network.trainable_variables)
+        if self.averages:
+            inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+            # As Keras' own: the average begins as the value after the first step.
+            momentum = keras.ops.where(inner.iterations > 1, inner.ema_momentum, 0.0)
+            for name, average in self.averages.items():
+                now = keras.ops.cast(self._statistics[name], average.dtype)
+                average.assign(momentum * average + (1 - momentum) * now)
+
+    def use_averages(self) -> None:
+        """Put the running averages where the weights and their statistics are."""
+        self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        for name, average in self.averages.items():
+            self._statistics[name].assign(average)
 
 
 def _multiply_rates(optimizer: keras.optimizers.Optimizer, factors: Sequence[float]) -> None:
@@ -168,6 +193,8 @@ class Learner:
                 found[f"{name}/{path}"] = variable
             for path, variable in optimizer_variables(part.optimizer, part.network).items():
                 found[f"{name}.optimizer/{path}"] = variable
+            for path, variable in part.averages.items():
+                found[f"{name}.averages/{path}"] = variable
         return found
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -182,6 +209,12 @@ class Learner:
         """
         variables = self.variables()
         arrays = self._named(arrays)
+        # Older checkpoints have no averages of statistics, and were scored with these themselves.
+        of_what = {name: name.replace(".averages/", "/", 1) for name in variables.keys() - arrays}
+        arrays = {
+            **{name: arrays[of] for name, of in of_what.items() if of != name and of in arrays},
+            **arrays,
+        }
         if set(variables) != set(arrays):
             others = sorted(set(variables) ^ set(arrays))
             raise CheckpointError(
@@ -263,6 +296,11 @@ class Learner:
             }
         )
 
+    def use_averages(self) -> None:
+        """Give the scored network its running averages, where there are any, for good."""
+        if self.uses_ema:
+            next(iter(self.parts.values())).use_averages()
+
     def finite(self) -> bool:
         """Whether every weight is a finite number."""
         return all(
@@ -277,10 +315,10 @@ class Learner:
         if not self.uses_ema:
             yield
             return
-        raw = [np.asarray(v) for v in self.network.trainable_variables]
-        self.optimizer.finalize_variable_values(self.network.trainable_variables)
+        raw = [np.asarray(v) for v in self.network.variables]
+        self.use_averages()
         try:
             yield
         finally:
-            for variable, value in zip(self.network.trainable_variables, raw, strict=True):
+            for variable, value in zip(self.network.variables, raw, strict=True):
                 variable.assign(value)

@@ -95,9 +95,10 @@ def _gathered(experiment: Experiment) -> Materials:
             f"training on LR images as given; {experiment.degradation.label} is for images that "
             "come without"
         )
-    train, skipped = _large_enough(train, experiment.trainer.hr_patch_size)
+    # All sizes of patches are cut from the same images.
+    side = max(size for size, _ in experiment.trainer.patch_sizes())
+    train, skipped = _large_enough(train, side)
     if skipped:
-        side = experiment.trainer.hr_patch_size
         remarks.append(
             f"{count(len(skipped), 'training image is', 'training images are')} smaller than a "
             f"patch of {side} pixels, so skipped: {listed(skipped)}"
@@ -130,6 +131,8 @@ def _gathered(experiment: Experiment) -> Materials:
         augment=experiment.trainer.augment,
         seed=experiment.seed,
         distinct_batches=experiment.trainer.distinct_batches,
+        early=experiment.trainer.patch_sizes()[:-1],
+        flatness=experiment.trainer.flatness,
     )
     return Materials(train, sampler, validation, benchmarks, remarks)
 

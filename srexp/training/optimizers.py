@@ -20,6 +20,9 @@ class Optimizer(Options, group="optimizer"):
         learning_rate: At the start, or at the end of the warm-up.
         clip_norm: Largest norm of all gradients together; None for no clipping.
         clip_value: Largest value of a gradient; None for no clipping.
+        clip_value_over_rate: Largest value of a gradient times the learning rate of its weights, so
+            that gradients may be larger the smaller the rate is (Kim et al., VDSR, CVPR 2016,
+            section 3.2); None for no clipping.
         accumulate: Steps whose gradients are averaged before the weights move; 1 for none.
     """
 
@@ -27,12 +30,16 @@ class Optimizer(Options, group="optimizer"):
     clip_norm: float | None = bounded(above=0)
     accumulate: int = bounded(1, 1024)
     clip_value: float | None = bounded(above=0, default=None)
+    clip_value_over_rate: float | None = bounded(above=0, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.clip_norm is not None and self.clip_value is not None:
+        kinds = ("clip_norm", "clip_value", "clip_value_over_rate")
+        first, *others = [kind for kind in kinds if getattr(self, kind) is not None] or [""]
+        if others:
             raise OptionError(
-                f"clip_value={self.clip_value}: must be null where clip_norm is not", "clip_value"
+                f"{others[0]}={getattr(self, others[0])}: must be null where {first} is not",
+                others[0],
             )
 
     def build(self, schedule: Schedule, *, ema: float | None) -> keras.optimizers.Optimizer:
@@ -51,10 +58,27 @@ class Optimizer(Options, group="optimizer"):
         }
         if ema is not None:
             common["ema_momentum"] = ema
-        return self._make(common)
+        made = self._make(common)
+        if self.clip_value_over_rate is not None:
+            _clip_over_rate(made, self.clip_value_over_rate)
+        return made
 
     def _make(self, common: dict[str, Any]) -> keras.optimizers.Optimizer:
         raise NotImplementedError
+
+
+def _clip_over_rate(optimizer: keras.optimizers.Optimizer, bound: float) -> None:
+    """Clip each gradient to ±`bound` over the rate of the step, which Keras' optimizers cannot."""
+    from keras import ops
+
+    update_step = optimizer.update_step
+
+    def clipped(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        # A warm-up starts at a rate of 0, where any gradient will do.
+        largest = bound / ops.maximum(ops.cast(learning_rate, gradient.dtype), 1e-30)
+        update_step(ops.clip(gradient, -largest, largest), variable, learning_rate)
+
+    optimizer.update_step = clipped
 
 
 @dataclass(kw_only=True)

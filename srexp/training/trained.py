@@ -63,8 +63,7 @@ def load_network(
     learner = build_learner(experiment, build_network(experiment))
     network = learner.network
     progress = _restore(run, learner, which)
-    if learner.uses_ema:
-        learner.optimizer.finalize_variable_values(network.trainable_variables)
+    learner.use_averages()
     return experiment.model.collapse(network), progress, learner.uses_ema
 
 

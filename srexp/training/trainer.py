@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from srexp.options import OptionError, Options, bounded, choice
@@ -18,6 +19,11 @@ class Trainer(Options, group="trainer", name="trainer"):
             schedule does not know of it. None for no limit.
         batch_size: Patches a step, over all replicas.
         hr_patch_size: Side of an HR patch in pixels; the scale divides it.
+        early_patch_sizes: Sides of the patches before those of `hr_patch_size`, in the order of
+            the training: each of them for its share of the steps. None for one size throughout.
+        early_shares: Of each of `early_patch_sizes`, above 0 and together below 1.
+        flatness: A patch of HR that is flatter than this is drawn again (`data.patches.flatness`,
+            in [0, 1]); 0 takes any. After idealo's image-super-resolution, which measures LR.
         augment: Flip and rotate patches (all eight positions).
         eval_every: Steps between two evaluations on the validation images; each one also
             writes a checkpoint.
@@ -68,6 +74,9 @@ class Trainer(Options, group="trainer", name="trainer"):
     distinct_batches: int | None = bounded(1, default=None)
     degrade: str | None = choice(None, "y", "rgb", default=None)
     lr_8bit: bool | None = None
+    early_patch_sizes: list[int] | None = bounded(4, 4096, default=None)
+    early_shares: list[float] | None = bounded(above=0, high=1, default=None)
+    flatness: float = bounded(0, 0.5, default=0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,11 +89,41 @@ class Trainer(Options, group="trainer", name="trainer"):
                 "jit_compile",
             )
 
+        sizes, shares = self.early_patch_sizes or [], self.early_shares or []
+        if len(sizes) != len(shares):
+            raise OptionError(
+                f"early_shares={shares}: must be as many as early_patch_sizes={sizes}, a share of "
+                "the steps for each",
+                "early_shares",
+            )
+        if sum(shares) >= 1:
+            raise OptionError(
+                f"early_shares={shares}: must be below 1 together; the rest of the steps have "
+                f"patches of hr_patch_size={self.hr_patch_size}",
+                "early_shares",
+            )
+
+    def patch_sizes(self) -> list[tuple[int, int]]:
+        """Sides of the HR patches, each with the step before which it ends, in order."""
+        ends = list(accumulate(self.early_shares or []))
+        early = zip(self.early_patch_sizes or [], ends, strict=True)
+        stages = [(size, round(end * self.steps)) for size, end in early]
+        return [*stages, (self.hr_patch_size, self.steps)]
+
+    def pixels(self) -> int:
+        """HR pixels of all patches of the training."""
+        total = before = 0
+        for size, end in self.patch_sizes():
+            total, before = total + (end - before) * size**2, end
+        return total * self.batch_size
+
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Without `min_delta` where nothing is stopped, and without a direction that is known."""
         if values.get("patience") is None:
             values = {**values, "min_delta": 0.0}
+        if not values.get("early_patch_sizes"):
+            values = {**values, "early_patch_sizes": None, "early_shares": None}
         rises = known_direction(str(values.get("monitor")))
         if rises is not None and values.get("monitor_direction") == ("max" if rises else "min"):
             values = {**values, "monitor_direction": None}

@@ -26,10 +26,17 @@ OTHER = {
     "init_from": "some_run@01234567", "trainer.monitor": "ssim", "trainer.patience": 3,
     "trainer.min_delta": 0.1, "trainer.keep_checkpoints": 5, "trainer.distinct_batches": 1,
     "trainer.strategy": "mirrored", "trainer.monitor_direction": "min",
-    "optimizer.clip_value": 0.5,
+    "optimizer.clip_value": 0.5, "optimizer.clip_value_over_rate": 0.01,
+    "trainer.early_patch_sizes": [24], "trainer.early_shares": [0.5], "trainer.flatness": 0.1,
     "degradation.lr_8bit": False, "trainer.lr_8bit": False, "trainer.degrade": "y",
     "loss.weight": 0.5, "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
 }  # fmt: skip
+
+# What must be there for a key to have an effect.
+BESIDE = {
+    "trainer.min_delta": {"trainer.patience": 2},
+    "trainer.early_shares": {"trainer.early_patch_sizes": [32]},
+}
 
 
 def added(config: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def test_an_older_configuration_loads_and_keeps_its_digest(changed: Changed) -> 
         assert experiment_of(older) == experiment_of(config), key
         assert config_digest(older) == config_digest(config), key
         assert with_additions(older) == config, key
-        beside = {"trainer.patience": 2} if key == "trainer.min_delta" else {}
+        beside = BESIDE.get(key, {})
         before = config_digest(changed("train", beside))
         other = config_digest(changed("train", {**beside, key: OTHER[key]}))
         assert (other == before) == (key in WITHOUT_EFFECT), key

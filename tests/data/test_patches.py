@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from srexp.data.patches import PatchSampler, TrainingPair
+from srexp.data.patches import PatchSampler, TrainingPair, flatness
 from srexp.images.quantize import pack
 
 # Every pixel of these images carries its row, its column and its image's number, in levels.
@@ -169,3 +169,58 @@ def test_patches_can_be_changed_without_changing_the_images():
     inputs[:], hr[:] = 0, 0
     for got, before in zip(sampler.batch(0), expected, strict=True):
         np.testing.assert_array_equal(got, before)
+
+
+def test_patches_grow_where_the_stages_end():
+    """What a stage draws is what a sampler of that size draws."""
+    early = [(4, 3), (6, 5)]
+    growing = PatchSampler(
+        _pairs(2, "post"), scale=2, hr_patch_size=8, batch_size=5, augment=True, seed=3, early=early
+    )
+    sizes = [4, 4, 4, 6, 6, 8, 8]
+    for step, size in enumerate(sizes):
+        alone = _sampler(size=size, batch=5, seed=3)
+        for ours, theirs in zip(growing.batch(step), alone.batch(step), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert list(growing.segments(0, 7)) == [(0, 3), (3, 5), (5, 7)]
+    assert list(growing.segments(3, 5)) == [(3, 5)]
+    assert list(growing.segments(4, 9)) == [(4, 5), (5, 9)]
+    assert growing.patch_count == 44
+
+
+def test_flatness_is_the_larger_of_the_two_directions():
+    columns = np.broadcast_to(np.array([0.2, 0.4, 0.2, 0.4])[None, :, None], (6, 4, 3))
+    assert flatness(columns) == pytest.approx(0.1)  # along a row; down a column it is 0
+    assert flatness(columns.transpose(1, 0, 2)) == pytest.approx(0.1)
+    assert flatness(np.full((4, 4, 1), 0.7)) == pytest.approx(0, abs=1e-12)
+    assert flatness(np.indices((4, 4)).sum(0)[..., None] % 2) == 0.5  # the most there is
+
+
+def _half_flat(batch, **options):
+    """An image whose left half is grey, and what is drawn of it."""
+    image = np.random.default_rng(0).random((40, 80, 1)).astype(np.float32)
+    image[:, :40] = 0.5
+    pairs = [TrainingPair("half", (pack(image[::2, ::2]),), pack(image))]
+    return PatchSampler(
+        pairs, scale=2, hr_patch_size=8, batch_size=batch, augment=False, seed=0, **options
+    )
+
+
+def test_flat_patches_are_drawn_again():
+    _, any_patch = _half_flat(300).batch(0)
+    _, textured = _half_flat(300, flatness=0.15).batch(0)
+    flat = np.array([flatness(patch) < 0.15 for patch in any_patch])
+    assert 0.3 < flat.mean() < 0.6  # of 37 columns 17 are wholly in the left half
+    assert all(flatness(patch) >= 0.15 for patch in textured)
+    # What was not flat stays where it was; what was, is elsewhere.
+    np.testing.assert_array_equal(textured[~flat], any_patch[~flat])
+    assert len(np.unique(textured[flat].reshape(flat.sum(), -1), axis=0)) > 20
+
+
+def test_where_all_is_flat_the_least_flat_is_taken():
+    """And a part of a batch is what the whole has there."""
+    sampler = _half_flat(32, flatness=0.5)
+    whole = sampler.batch(7)
+    assert all(flatness(patch) > 0.2 for patch in whole[1])
+    for ours, all_of_it in zip(sampler.batch(7, slice(8, 16)), whole, strict=True):
+        np.testing.assert_array_equal(ours, all_of_it[8:16])

@@ -180,6 +180,39 @@ def test_scored_weights_are_the_running_average_and_raw_ones_come_back() -> None
     assert all(np.array_equal(value, run.arrays()[n]) for n, value in other.arrays().items())
 
 
+def normalised() -> keras.Model:
+    """With statistics of the batches: their moving means, of momentum 0.5."""
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.BatchNormalization(momentum=0.5, name="norm")(inputs)
+    return keras.Model(inputs, keras.layers.Conv2D(1, 1)(x))
+
+
+def test_statistics_of_batches_are_averaged_with_the_weights() -> None:
+    """The average of the moving mean, by hand; else averaged weights meet others than their own."""
+    run = learner(normalised(), sgd(learning_rate=0.1), ema=0.8)
+    moving, average = 0.0, None
+    for step in range(5):
+        x = image(step) + step
+        run.step(x, image(9), 0)
+        moving = 0.5 * moving + 0.5 * float(x.mean(dtype=np.float64))
+        average = moving if average is None else 0.8 * average + 0.2 * moving
+    mean = run.network.get_layer("norm").moving_mean
+    before = run.arrays()
+    assert "model.averages/norm/moving_variance" in before
+    assert float(np.asarray(mean)[0]) == pytest.approx(moving, rel=1e-5)
+    with run.scored_weights():
+        assert float(np.asarray(mean)[0]) == pytest.approx(average, rel=1e-5)
+    assert all(np.array_equal(before[name], value) for name, value in run.arrays().items())
+    # An older checkpoint, without them, goes on from the statistics themselves.
+    older = {name: value for name, value in before.items() if ".averages/" not in name}
+    other = learner(normalised(), sgd(learning_rate=0.1), ema=0.8)
+    other.restore(older)
+    with other.scored_weights():
+        found = np.asarray(other.network.get_layer("norm").moving_mean)[0]
+    assert float(found) == pytest.approx(moving, rel=1e-5)
+    assert not learner(normalised(), sgd()).parts["model"].averages
+
+
 def test_without_an_average_the_raw_weights_are_scored() -> None:
     run = learner(pixelwise(), sgd())
     run.step(image(0), image(1), 0)

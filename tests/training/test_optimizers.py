@@ -198,6 +198,22 @@ def test_a_value_is_clipped_by_itself() -> None:
         sgd(clip_value=0.3, clip_norm=0.1)
 
 
+def test_a_value_is_clipped_over_the_rate() -> None:
+    """VDSR, section 3.2: to ±θ/γ, so that a step of SGD is at most θ, whatever the rate γ is."""
+    w, wanted = START, []
+    schedule = Cosine(steps=4, warmup_steps=0, final_fraction=0.0)
+    rates = [0.1 * 0.5 * (1 + np.cos(np.pi * step / 4)) for step in range(3)]
+    for rate in rates:
+        w = w - rate * np.clip(gradient(w), -0.03 / rate, 0.03 / rate)
+        wanted.append(w)
+    path = run(sgd(clip_value_over_rate=0.03), 3, schedule)
+    check(path, wanted)
+    assert (np.abs(np.diff([START, *path], axis=0)) < 0.03 + 1e-6).all()
+    assert (np.abs(gradient(START)) > 0.3).any()
+    with pytest.raises(OptionError, match=r"^clip_value_over_rate=1\.0: must be null"):
+        sgd(clip_value_over_rate=1.0, clip_value=0.3)
+
+
 @pytest.mark.parametrize("make", [sgd, adam, adamw, lion, lamb, rmsprop])
 def test_accumulating_is_a_step_with_the_mean_gradient(make: Any) -> None:
     slopes = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

@@ -46,12 +46,19 @@ class Adversarial(Algorithm, name="adversarial"):
                 "(discriminators have state that replicas do not share); leave it at none",
                 "trainer.strategy",
             )
-        side, model = experiment.trainer.hr_patch_size, experiment.model
+        model, sides = experiment.model, [size for size, _ in experiment.trainer.patch_sizes()]
+        side = sides[-1]
         if model.compared_side(side, experiment.degradation.scale) != side:
             raise OptionError(
                 f"model={model.name}: algorithm={self.name} judges whole patches, and the loss of "
                 "this network looks at others (of several sizes, or without their edges)",
                 "model",
+            )
+        if len(sides) > 1:
+            raise OptionError(
+                f"trainer.early_patch_sizes={sides[:-1]}: algorithm={self.name} trains on patches "
+                "of one size, that of its discriminator; leave it at null",
+                "trainer.early_patch_sizes",
             )
         self.discriminator.check(side)
 
