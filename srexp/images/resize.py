@@ -81,15 +81,18 @@ def _contributions(
 
 
 def _resize_axis(image: np.ndarray, axis: int, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    shape = [1] * image.ndim
-    shape[axis] = -1
-    out: np.ndarray | None = None
-    for tap in range(index.shape[1]):
-        part = np.take(image, index[:, tap], axis=axis)
-        part *= weight[:, tap].reshape(shape)
-        out = part if out is None else np.add(out, part, out=out)
-    assert out is not None
-    return out
+    """`[H, W, C]` float64 by the taps of one axis, summed in their order."""
+    from scipy import sparse  # a tenth of a second
+
+    count, taps = index.shape
+    # A row of the matrix may name a pixel twice, where the image is mirrored; both count.
+    ends = np.arange(0, count * taps + 1, taps)
+    of_axis = (count, image.shape[axis])
+    matrix = sparse.csr_array((weight.ravel(), index.ravel(), ends), shape=of_axis)
+    swapped = image if axis == 0 else image.swapaxes(0, 1)
+    lines = np.ascontiguousarray(swapped).reshape(len(swapped), -1)
+    result = (matrix @ lines).reshape(count, *swapped.shape[1:])
+    return result if axis == 0 else result.swapaxes(0, 1)
 
 
 def resize_matlab(
