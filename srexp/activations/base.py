@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from srexp.options import Options
 
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Activation(Options, group="act"):
-    """An activation function with its own numbers."""
+    """An activation function with its own numbers.
+
+    Attributes:
+        rectifies: Whether it holds back what is below 0, so that a unit may fall silent.
+    """
+
+    rectifies: ClassVar[bool] = False
 
     def build(self) -> keras.layers.Layer:
         """A new layer; one a place in the network, since PReLU has weights of its own."""

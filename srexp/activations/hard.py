@@ -25,3 +25,5 @@ class HardSiLU(KerasActivation, name="hard_silu"):
 @dataclass(kw_only=True)
 class ReLU6(KerasActivation, name="relu6"):
     """x, but at least 0 and at most 6. Krizhevsky, 2010."""
+
+    rectifies = True

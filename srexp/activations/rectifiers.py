@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class ReLU(Activation, name="relu"):
     """max(0, x)."""
 
+    rectifies = True
+
     def build(self) -> keras.layers.Layer:
         import keras
 
@@ -25,6 +27,8 @@ class ReLU(Activation, name="relu"):
 @dataclass(kw_only=True)
 class LeakyReLU(Activation, name="leaky_relu"):
     """x for x > 0, negative_slope * x otherwise. Maas et al., 2013."""
+
+    rectifies = True
 
     negative_slope: float = bounded(0, 1)
 
@@ -37,6 +41,8 @@ class LeakyReLU(Activation, name="leaky_relu"):
 @dataclass(kw_only=True)
 class PReLU(Activation, name="prelu"):
     """Leaky ReLU with a learned slope for each channel. He et al., 2015, equation 1."""
+
+    rectifies = True
 
     initial_slope: float = bounded(-1, 1)
 

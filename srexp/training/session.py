@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import keras
@@ -23,6 +24,7 @@ from srexp.images.io import to_png
 from srexp.options import OptionError
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, devices, loop
+from srexp.training.activity import Activity
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.materials import Materials
@@ -214,9 +216,20 @@ class Session:
         self._latest = (step, reports)
         for report in reports:
             self._log(step, report.metrics())
+        if self._activity is not None:
+            self._log(step, {"train/dead_units": self._activity.dead()})
         self.display.evaluated(step, reports)
         value = self._monitored(step, reports[0])
         return value if self.experiment.monitor_rises else -value
+
+    @cached_property
+    def _activity(self) -> Activity | None:
+        """On the patches of the first step; None for an activation that silences nothing."""
+        if not self.experiment.act.rectifies:
+            return None
+        *inputs, _ = self.materials.sampler.batch(0)
+        given = tuple(inputs) if len(inputs) > 1 else inputs[0]
+        return Activity(self.learner.network, self.experiment.act, given)
 
     def _monitored(self, step: int, report: Report) -> float:
         name = self.experiment.trainer.monitor
