@@ -18,10 +18,10 @@ from pathlib import Path
 import srexp
 
 FILE = Path(__file__).parent.parent / "docs" / "results" / "rungs.csv"
-STEPS = 300
+STEPS = 1000
 COMMON = (
     f"trainer.steps={STEPS}", f"trainer.eval_every={STEPS}", "trainer.batch_size=8",
-    "trainer.sample_grids=0", "tracking=none", "degradation.scale=2", "seed=0",
+    "trainer.sample_grids=0", "schedule=cosine", "tracking=none", "degradation.scale=2", "seed=0",
 )  # fmt: skip
 # Networks that are too large for it, and the tutorial's as it was.
 SETTINGS = {

@@ -57,6 +57,7 @@ class LapSRN(Model, name="lapsrn"):
 
         def compare(inputs: Any, hr: Any) -> list[tuple[Any, Any, float]]:
             made = levels(inputs, training=True)
+            made = made if isinstance(made, list) else [made]  # of one octave
             smaller = [2**octaves for octaves in reversed(range(len(made)))]
             return [
                 (sr, reduce_tensor(hr, factor) if factor > 1 else hr, 1 / factor**2)

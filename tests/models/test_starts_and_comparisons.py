@@ -88,6 +88,15 @@ def test_lapsrn_compares_each_octave_with_hr_as_small(relu):
     assert (np.asarray(pairs[1][0]) == np.asarray(network(lr))).all()
 
 
+def test_lapsrn_of_one_octave_compares_what_it_gives(relu):
+    model = LapSRN(depth=1, filters=4)
+    network = model.build(scale=2, channels=1, act=relu)
+    lr, hr = _image(12, 10), _image(24, 20, seed=1)
+    ((sr, target, weight),) = model.comparison(network)(lr, hr)
+    assert (np.asarray(sr) == np.asarray(network(lr))).all() and weight == 1
+    assert target is hr
+
+
 def test_lapsrns_images_start_as_bilinear_interpolation(relu):
     """Of a network whose residuals are zero, away from the edges."""
     network = LapSRN(depth=1, filters=4).build(scale=2, channels=3, act=relu)
