@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # command -> what it does; each is srexp/commands/COMMAND.py with a `main()`.
 COMMANDS = {
     "upscale": "enlarge pictures",
+    "serve": "a page that enlarges pictures, and an HTTP interface",
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
     "data": "list, fetch, check and preview image sets",

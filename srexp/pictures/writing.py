@@ -49,6 +49,11 @@ class Format:
     lossless: bool = True
     exif: bool = True
 
+    @property
+    def media_type(self) -> str:
+        """As HTTP calls it."""
+        return f"image/{self.name.lower()}"
+
 
 FORMATS = {
     "png": Format("PNG", ".png", 2**31 - 1, deep=True, animated=True),

@@ -218,6 +218,8 @@ def enlarge_stream(
     file: BinaryIO,
     settings: Settings,
     made: Callable[[int, int], None] = lambda pixels, whole: None,
+    *,
+    name: str = "standard input",
 ) -> Made:
     """Enlarge a picture that is in memory.
 
@@ -226,11 +228,11 @@ def enlarge_stream(
         file: Where the result goes; it may be read and gone back in.
         settings: How.
         made: As of `enlarge_file`.
+        name: What it is called in errors.
 
     Raises:
         NotDone: It cannot be.
     """
-    name = "standard input"
     with _faults_named(name), reading.opened(content, name) as picture:
         kind = settings.format or writing.usual_format(picture.format, picture.count)
         before, after = _sizes(picture, settings, kind)
