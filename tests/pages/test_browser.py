@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
+from tests_browser import at_width, opened_browser
 from tests_samples import sample
 from tests_scored import make_report, scored_run
 
 from srexp.commands import compare, report
 from srexp.evaluation.samples import keep
 
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or chromium is None:
-        pytest.skip("no chromium, or no chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(driver)
-    with webdriver.Chrome(options=options, service=service) as opened:
-        yield opened
+browser = pytest.fixture(scope="module")(opened_browser)
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +32,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     report.main(runs[:1])
     compare.main([*runs, "--html", str(output / "compared.html")])
     return {"run": Path(runs[0], "report.html"), "comparison": output / "compared.html"}
-
-
-def at_width(browser: Any, width: int) -> None:
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 @pytest.mark.parametrize("name", ["run", "comparison"])
