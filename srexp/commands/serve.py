@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         listening = socket.socket(address[0])
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address[4])
+        listening.listen(128)  # who comes before the server is ready waits
     except OSError as error:
         fail(f"--host {given.host} --port {given.port}: {error.strerror or error}")
     limits = Limits(
