@@ -36,19 +36,20 @@ def main() -> None:
 
 def bundle(run: RunFolder, kind: str) -> None:
     """Export, compare, write."""
-    exported = export(run, half=True)
+    exported = export(run)
+    content = exported.content("float16")
     sides, progress = exported.sides, exported.progress
-    assert sides.reach is not None and sides.channels == 3 and exported.content is not None
+    assert sides.reach is not None and sides.channels == 3 and content is not None
     WEIGHTS.mkdir(exist_ok=True)
     file = WEIGHTS / f"tiny_{kind}_x{sides.scale}.tflite"
-    file.write_bytes(exported.content)
+    file.write_bytes(content)
     noise = np.random.default_rng(0).random((130, 97, 3), np.float32)
     ours, theirs = sides.network(LiteRT(file))(noise), np.clip(exported.upscaler(noise), 0, 1)
     facts = {
         "scale": sides.scale,
         "reach": sides.reach,
         "multiple": sides.multiple,
-        "file": hashlib.sha256(exported.content).hexdigest(),
+        "file": hashlib.sha256(content).hexdigest(),
         "parameters": int(sum(np.prod(v.shape) for v in exported.network.trainable_variables)),
         "step": progress.step,
         "running_average": exported.averaged,

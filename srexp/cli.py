@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "upscale": "enlarge pictures",
     "serve": "a page that enlarges pictures, and an HTTP interface",
+    "export": "a run's network as a file for other programs",
     "train": "train a network and see by how much it beats bicubic",
     "evaluate": "score a trained run or a classical resampler on benchmarks",
     "data": "list, fetch, check and preview image sets",

@@ -1,4 +1,4 @@
-"""A run's network as a LiteRT file: LR in, SR out, whatever enlarging it needs inside."""
+"""A run's network, from LR to SR, whatever enlarging it needs inside; as a LiteRT file, too."""
 
 from __future__ import annotations
 
@@ -39,31 +39,37 @@ class Sides:
 
 @dataclass(frozen=True)
 class Exported:
-    """A run's network, in a file and as it is.
+    """A run's network.
 
     Attributes:
-        content: Of the `.tflite` file; None where LiteRT cannot run such a network.
         sides: How it is used.
         network: As it is used, in Keras.
+        whole: The same from LR to SR, not clipped, without transposed convolutions of stride 1.
         upscaler: The same, as evaluations take it.
         progress: How far it was trained.
         averaged: Whether its weights are running averages.
     """
 
-    content: bytes | None
     sides: Sides
     network: keras.Model
+    whole: keras.Model
     upscaler: Upscaler
     progress: Progress
     averaged: bool
 
+    def content(self, weights: str = "float32") -> bytes | None:
+        """Of its `.tflite` file, see `litert`; None where LiteRT has not all its operations."""
+        with quiet_import(), suppress(Exception), tempfile.TemporaryDirectory() as folder:
+            content = litert(self.whole, weights=weights)
+            file = Path(folder, "network.tflite")
+            file.write_bytes(content)
+            LiteRT(file)(np.zeros((1, 16, 16, self.sides.channels), np.float32))
+            return content
+        return None
 
-def export(run: RunFolder, *, half: bool = False) -> Exported:
-    """A run's best weights as LiteRT.
 
-    Args:
-        run: The run.
-        half: Keep the weights in float16; arithmetic is in float32 either way.
+def export(run: RunFolder) -> Exported:
+    """A run's network with its best weights.
 
     Raises:
         CheckpointError: Missing, or damaged.
@@ -78,12 +84,12 @@ def export(run: RunFolder, *, half: bool = False) -> Exported:
     with quiet_import():
         from srexp.evaluation.inference import upscaler
         from srexp.models.enlarge import network_from_lr
+        from srexp.models.layers.rewriting import untransposed
         from srexp.training.trained import load_network
 
         network, progress, averaged = load_network(run, experiment, "best")
         made = upscaler(network, model, experiment.degradation, experiment.channels)
-        whole = network_from_lr(network, made)
-        content = _tried(whole, experiment.channels, half)
+        whole = network_from_lr(untransposed(network), made)
     field, factor = made.receptive_field, model.input_factors(scale)[0]
     sides = Sides(
         scale,
@@ -92,24 +98,19 @@ def export(run: RunFolder, *, half: bool = False) -> Exported:
         None if field is None else -(-field.reach // factor) + made.kernel_reach,
         model.size_multiple // math.gcd(model.size_multiple, factor),
     )
-    return Exported(content, sides, network, made, progress, averaged)
+    return Exported(sides, network, whole, made, progress, averaged)
 
 
-def _tried(network: keras.Model, channels: int, half: bool) -> bytes | None:
-    """The file, if LiteRT has all operations of the network."""
-    with suppress(Exception), tempfile.TemporaryDirectory() as folder:
-        content = litert(network, half=half)
-        file = Path(folder, "network.tflite")
-        file.write_bytes(content)
-        LiteRT(file)(np.zeros((1, 16, 16, channels), np.float32))
-        return content
-    return None
+def litert(network: keras.Model, *, weights: str = "float32") -> bytes:
+    """A network `[N, h, w, C]` -> `[N, H, W, C]` as a `.tflite` file.
 
-
-def litert(network: keras.Model, *, half: bool = False) -> bytes:
-    """A network `[N, h, w, C]` -> `[N, H, W, C]` as a `.tflite` file; see `export`."""
+    Args:
+        network: Of Keras' own layers.
+        weights: `float32`, or how they are kept: `float16`, with arithmetic in float32, or `int8`,
+            with that of the largest products in int8 too (dynamic range quantisation).
+    """
     with tempfile.TemporaryDirectory() as folder:
-        if not half:
+        if weights == "float32":
             file = Path(folder, "network.tflite")
             network.export(str(file), format="litert", verbose=False)
             return file.read_bytes()
@@ -118,5 +119,6 @@ def litert(network: keras.Model, *, half: bool = False) -> bytes:
         network.export(folder, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+        if weights == "float16":
+            converter.target_spec.supported_types = [tf.float16]
         return converter.convert()

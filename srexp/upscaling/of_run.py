@@ -56,9 +56,10 @@ def method_of_run(run: RunFolder) -> Method:
         facts = _kept(run, digest)
         if facts is None:
             exported = export(run)
-            if exported.content is None:
+            content = exported.content()
+            if content is None:
                 return _by_tensorflow(run, digest, exported)
-            facts = _keep(run, digest, exported.sides, exported.content)
+            facts = _keep(run, digest, exported.sides, content)
     except checkpoint.CheckpointError as error:
         raise RunError(f"run={run.id}: {error}") from None
     except OSError as error:

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from srexp.models.layers.rewriting import rewrite
+
 
 class Collapsible(keras.layers.Layer):  # type: ignore[misc]
     """Base of layers whose weights amount to one zero-padded convolution.
@@ -191,18 +193,9 @@ def collapse(network: keras.Model) -> keras.Model:
     Returns:
         A new network that gives the same, or `network` itself where nothing can collapse.
     """
-    if not any(isinstance(layer, Collapsible) for layer in network.layers):
-        return network
-
-    def clone(layer: Any) -> Any:
-        if isinstance(layer, Collapsible):
-            return layer.plain()
-        return type(layer).from_config(layer.get_config())
-
-    plain = keras.models.clone_model(network, clone_function=clone)
-    for layer in plain.layers:
-        if layer.weights:  # of others Keras does not keep the name
-            old = network.get_layer(layer.name)
-            wide_one = isinstance(old, Collapsible)
-            layer.set_weights(old.plain_weights() if wide_one else old.get_weights())
-    return plain
+    return rewrite(
+        network,
+        lambda layer: (
+            (layer.plain(), layer.plain_weights()) if isinstance(layer, Collapsible) else None
+        ),
+    )

@@ -1,0 +1,119 @@
+"""A run as a file for other programs: where it goes, what is said of it, what it is tried on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srexp import __version__
+from srexp.images.resize import resize
+from srexp.options import OptionError
+from srexp.tracking.record import RunError, RunFolder
+from srexp.upscaling import formats
+from srexp.upscaling.export import export
+
+
+@dataclass(frozen=True)
+class Done:
+    """Attributes:
+    path: The file or folder.
+    nbytes: Its size.
+    weights: How they are kept.
+    parity: How far its results are off the network's.
+    facts: What stands in it.
+    """
+
+    path: Path
+    nbytes: int
+    weights: str
+    parity: formats.Parity
+    facts: dict[str, Any]
+
+
+# Parts of a configuration that say nothing of the network, but where its files are.
+_HERE = ("paths", "tracking", "data", "benchmark", "resume", "init_from", "metric")
+
+
+def export_run(
+    run: RunFolder,
+    kind: str,
+    *,
+    path: Path | None = None,
+    weights: str | None = None,
+    overwrite: bool = False,
+    licence: str = "",
+) -> Done:
+    """Write a finished run's network as one of `formats.KINDS`; whole, or not at all.
+
+    Args:
+        run: The run.
+        kind: Of file.
+        path: Where; None for `RUN_xSCALE` with the kind's ending, in the current folder.
+        weights: How they are kept; None for the kind's usual way.
+        overwrite: Replace what is there.
+        licence: Of the weights, as text.
+
+    Raises:
+        RunError: The run is not finished.
+        CheckpointError: Its weights are missing, or damaged.
+        OptionError: Such a file cannot be made, or is there.
+        OSError: It cannot be written.
+    """
+    made = formats.KINDS[kind]
+    weights = weights or made.weights[0]
+    formats.check(kind, weights)
+    if run.info["status"] != "FINISHED":
+        raise RunError(
+            f"run={run.id}: is {run.info['status']}, and only a finished run is exported; "
+            f"srexp train resume={run.id} goes on with it"
+        )
+    scale = run.config["degradation"]["scale"]
+    path = path or Path(f"{run.id}_x{scale}{made.ending}")
+    if path.suffix != made.ending:
+        wanted = f"must end in {made.ending}" if made.ending else "is a folder, without an ending"
+        raise OptionError(f"-o {path}: {wanted} for --format {kind}")
+    if os.path.lexists(path) and not overwrite:
+        raise OptionError(f"{path}: is there; to replace it: --overwrite")
+    exported = export(run)
+    sides = exported.sides
+    facts = {
+        "made_by": f"srexp {__version__}", "run": run.id, "step": exported.progress.step,
+        "running_average": exported.averaged, "scale": scale,
+        "channels": "RGB" if sides.channels == 3 else "Y, studio range over 255",
+        "layout": "[N, height, width, channels]", "input_range": [0, 1], "output_range": [0, 1],
+        "sides_divide_by": sides.multiple, "reach_in_lr_pixels": sides.reach,
+        "least_side": _LEAST_SIDE, "licence": licence or None,
+        "scores": run.info.get("result"),
+        # Without what is of this machine alone.
+        "configuration": {k: v for k, v in run.config.items() if k not in _HERE},
+    }  # fmt: skip
+    beside = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        network = formats.clipped(exported.whole)
+        pictures = _pictures(sides.channels, sides.multiple)
+        parity, facts = formats.write(network, beside, kind, weights, pictures, facts)
+        formats.remove(path)
+        beside.rename(path)
+    finally:
+        formats.remove(beside)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return Done(path, sum(file.stat().st_size for file in files), weights, parity, facts)
+
+
+# Below it a kernel of the enlarging has no mirrored neighbours.
+_LEAST_SIDE = 3
+
+
+def _pictures(channels: int, multiple: int) -> list[np.ndarray]:
+    """A photograph made smaller, and parts of it: odd, narrow, and the smallest."""
+    from sklearn.datasets import load_sample_image
+
+    photo = load_sample_image("flower.jpg").astype(np.float32) / 255
+    lr = np.clip(resize(photo, (213, 320), "bicubic"), 0, 1)[..., :channels]
+    sizes = [(128, 160), (37, 53), (3, 64), (64, 3), (3, 3)]
+    rounded = [tuple(-(-side // multiple) * multiple for side in size) for size in sizes]
+    return [np.ascontiguousarray(lr[40 : 40 + h, 90 : 90 + w]) for h, w in rounded]
