@@ -65,7 +65,9 @@ def test_the_same_key_has_an_effect_beside_other_values(
 
 def test_everything_else_is_in_the_digest(changed: Changed) -> None:
     """Each key of the default configuration in turn, so a new one is looked at too."""
-    beside = {"trainer.patience": 3, "data.prepare": "center_crop"}
+    beside = {
+        "trainer.patience": 3, "data.prepare": "center_crop", "trainer.early_patch_sizes": [32],
+    }  # fmt: skip
     default = changed("train", beside)
     before, digests = config_digest(default), set()
     for key, value in flatten(default).items():

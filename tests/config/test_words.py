@@ -139,7 +139,7 @@ def test_a_term_of_a_sum_may_be_left_out() -> None:
         ("train", "model=srcnn depth=5", "model=srcnn has filters, kernel_sizes"),
         ("train", "experiment=srcnn_915_x3_t91 depth=5", "model=srcnn has filters, kernel_sizes"),
         ("train", "optimizer=sgd optimizer.beta_1=0", "sgd has no such key; it has learning_rate"),
-        ("train", "experiment=srcnn", "did you mean srcnn_915_x3_t91?"),
+        ("train", "experiment=srcnn_915_x3", "did you mean srcnn_915_x3_t91"),
         ("train", "optimizer=relu", "relu is an option of another group: act=relu"),
         ("train", "activation=foo", "act is one of elu, gelu"),
         ("train", "sr_dir=x", "sr_dir is of srexp evaluate"),

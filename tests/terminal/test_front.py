@@ -298,7 +298,7 @@ def test_flags_may_stand_between_overrides(tmp_path: Path) -> None:
         ("srexp evaluate protocol.y_p", {"protocol.y_paper."}),
         ("srexp evaluate protocol.y_paper.lu", {"protocol.y_paper.luma="}),
         ("srexp train --he", {"--help"}),
-        ("srexp train --help trainer.e", {"trainer.ema", "trainer.eval_every"}),
+        ("srexp train --help trainer.ev", {"trainer.eval_every"}),
         ("srexp help train trainer.em", {"trainer.ema"}),
         ("srexp train hydra.launcher.n_j", {"hydra.launcher.n_jobs="}),
         ("srexp train +trai", {"+trainer=", "+trainer."}),
