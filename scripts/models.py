@@ -29,12 +29,13 @@ result of 1280x720, and the side of the square that a pixel of the result depend
 the network's first input. Below: what each is made of, and the sizes that its paper states, which
 the tests find in it.
 
-Does it learn? The last column is the gain over bicubic in dB after 1,000 steps of 8 patches of 48x48
-(Adam, 1e-3 falling along a cosine, seed 0), on each of three photographs held out: `astronaut`, `chelsea`,
-`coffee`; `python scripts/rungs.py` on two shared CPU cores. It says that a network learns, not how
-good it becomes: those that add nothing to an enlarged image begin far below bicubic, and two minutes do
-not bring all of them there. Large ones were made smaller (`docs/results/rungs.csv` says how). The 2018
-tutorial's own network, `deconv` without its residual and with tanh, has {tutorial}.
+Does it learn? The last column is the gain over bicubic in dB after 1,000 steps of 8 patches of
+48x48 (Adam, 1e-3 falling along a cosine, seed 0), on each of three photographs held out:
+`astronaut`, `chelsea`, `coffee`; `python scripts/rungs.py` on two shared CPU cores. It says that a
+network learns, not how good it becomes: those that add nothing to an enlarged image begin far below
+bicubic, and so few steps do not bring all of them there. Large ones were made smaller
+(`docs/results/rungs.csv` says how). The 2018 tutorial's own network, `deconv` without its residual
+and with tanh, has {tutorial}.
 
 | `model=` | `act=` | parameters | G multiply-adds | sees | after 1,000 steps |
 |---|---|---|---|---|---|
