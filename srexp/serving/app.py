@@ -244,7 +244,10 @@ class _Api:
         return Response(content, media_type=kind.media_type, headers=sizes)
 
     async def _taken(self, request: Request, *, views: bool) -> Job:
-        asked = _Asked(request.query_params, await asyncio.to_thread(self._networks.runs))
+        # Listing them opens every run's folder.
+        named = "run" in request.query_params
+        runs = await asyncio.to_thread(self._networks.runs) if named else {}
+        asked = _Asked(request.query_params, runs)
         content = await self._body(request)
         await asyncio.to_thread(self._check, content, asked)
         method = partial(self._networks.method, asked.kind, asked.run, ensemble=asked.ensemble)
