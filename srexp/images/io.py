@@ -164,9 +164,16 @@ def _opened(path: Path) -> Iterator[tuple[ImageFile.ImageFile | None, tiff.Layou
         raise ImageFileError(f"{path}: {what_else(_begins(path, 12))}") from None
     except MemoryError:
         raise ImageFileError(f"{path}: does not fit into memory") from None
-    except (OSError, SyntaxError, ValueError, struct.error, EOFError) as error:
+    except _DAMAGED as error:
         why = getattr(error, "strerror", None) or error or type(error).__name__
         raise ImageFileError(f"{path}: cannot be read ({why})") from None
+
+
+# What decoders were seen to raise of damaged files.
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, struct.error, EOFError, TypeError, LookupError,
+    ArithmeticError, RuntimeError, AttributeError,
+)  # fmt: skip
 
 
 def _open(path: Path) -> ImageFile.ImageFile:

@@ -11,6 +11,7 @@ import logging
 import struct
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -120,7 +121,11 @@ def layout(path: Path | BinaryIO) -> Layout:
 
     try:
         with tifffile.TiffFile(path) as file:
-            pages = [page.aspage() for page in file.pages]
+            # A page's header has 6 bytes at least; what has more of them goes round in circles.
+            most = file.filehandle.size // 6
+            pages = [page.aspage() for page in islice(file.pages, most + 1)]
+            if len(pages) > most:
+                raise ValueError("its pages lead back to themselves")
             page = pages[0]
             kinds = [_number(one, 254, 0) for one in pages]
             stack = (file.imagej_metadata or {}).get("images", 1)  # with one header for all

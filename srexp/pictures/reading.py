@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -60,7 +59,7 @@ def _faults(content: bytes, name: str) -> Iterator[None]:
         raise ImageFileError(f"{name}: {what_else(content)}") from None
     except MemoryError:
         raise ImageFileError(f"{name}: does not fit into memory") from None
-    except (OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError) as error:
+    except Exception as error:  # of a damaged file a decoder may raise anything
         why = getattr(error, "strerror", None) or error or type(error).__name__
         raise ImageFileError(f"{name}: cannot be read ({why})") from None
 
@@ -186,6 +185,9 @@ def _exif(file: Image.Image) -> bytes:
     exif = file.getexif()
     if not exif:
         return b""
+    for part in _PARTS:
+        if part in exif:
+            exif.get_ifd(part)  # of a TIFF, what is not read now is not in its bytes
     kept = Image.Exif()
     kept.load(exif.tobytes())
     kept.pop(ExifTags.Base.Orientation, None)
@@ -193,13 +195,18 @@ def _exif(file: Image.Image) -> bytes:
     for tag in list(kept):
         if tag in _OF_THE_FILE:
             del kept[tag]
-    camera = kept.get_ifd(ExifTags.IFD.Exif)
-    for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
-        camera.pop(tag, None)
+    if ExifTags.IFD.Exif in kept:  # asking for it would make an empty one, which TIFF cannot hold
+        camera = kept.get_ifd(ExifTags.IFD.Exif)
+        for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
+            camera.pop(tag, None)
+        if not camera:
+            del kept[ExifTags.IFD.Exif]
     kept.get_ifd(ExifTags.IFD.IFD1).clear()
     return kept.tobytes() if len(kept) else b""
 
 
+# Of EXIF that lie in tables of their own.
+_PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 # Tags of TIFF 6.0 that say how pixels are stored, and Pillow's and others' for profile and XMP.
 _OF_THE_FILE = (
     254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 277, 278, 279, 280, 281, 282, 283, 284, 290,

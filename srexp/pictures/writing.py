@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from srexp.images import png, tiff
 from srexp.images.io import open_any
@@ -118,7 +118,7 @@ def write(
     *,
     quality: int | None = None,
     note: str = "",
-) -> None:
+) -> list[str]:
     """Write a picture or an animation.
 
     Args:
@@ -129,6 +129,9 @@ def write(
         quality: 1 to 100, of formats that lose something; None: its usual one, or lossless.
         note: How it was made; see `read_note`.
 
+    Returns:
+        What could not be written.
+
     Raises:
         OSError: The disk is full, or the like.
     """
@@ -138,7 +141,7 @@ def write(
     exif = _exif(beside.exif, note) if kind.exif else b""
     if first.colour.dtype == np.uint16:
         _write_deep(file, first, kind, beside, exif)
-        return
+        return []
     options: dict[str, Any] = {}
     if exif:
         options["exif"] = exif
@@ -148,7 +151,7 @@ def write(
         options["dpi"] = beside.dpi
     if kind.name == "PNG":
         options["compress_level"] = 3  # a third of the time of the usual one, 12 % more bytes
-    elif kind.name == "TIFF":
+    elif kind.name == "TIFF" and not _has_tables(exif):
         options["compression"] = "tiff_adobe_deflate"
     elif kind.name == "WEBP" and quality is None:
         # `exact`: transparent pixels keep their colour. Method 2 takes half the time of 4.
@@ -168,7 +171,18 @@ def write(
             options["loop"] = beside.loops
         if kind.name == "GIF":
             options["disposal"] = 2
-    _image(first, kind).save(file, kind.name, **options)
+    image = _image(first, kind)
+    try:
+        image.save(file, kind.name, **options)
+    except (ValueError, TypeError, RuntimeError, LookupError, struct.error):
+        if not beside.exif:
+            raise
+        # Tags of types that they should not have: what was read need not be what can be written.
+        file.seek(0)
+        file.truncate()
+        image.save(file, kind.name, **{**options, "exif": _exif(b"", note)})
+        return ["its EXIF is damaged, and left out"]
+    return []
 
 
 def _image(frame: Frame, kind: Format) -> Image.Image:
@@ -193,6 +207,13 @@ def _exif(exif: bytes, note: str) -> bytes:
     if note:
         tags[_WORKED_ON_WITH] = note
     return tags.tobytes()
+
+
+def _has_tables(exif: bytes) -> bool:
+    """Whether EXIF holds a camera's table or a place's, which Pillow writes in plain TIFF alone."""
+    tags = Image.Exif()
+    tags.load(exif)
+    return ExifTags.IFD.Exif in tags or ExifTags.IFD.GPSInfo in tags
 
 
 def _write_deep(file: BinaryIO, frame: Frame, kind: Format, beside: Beside, exif: bytes) -> None:

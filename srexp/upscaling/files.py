@@ -309,7 +309,7 @@ def _enlarge(
 
     beside = Beside(loops=picture.beside.loops) if settings.strip else picture.beside
     options = {"quality": settings.quality, "note": "" if settings.strip else note}
-    writing.write(file, frames(), kind, beside, **options)  # type: ignore[arg-type]
+    remarks += writing.write(file, frames(), kind, beside, **options)  # type: ignore[arg-type]
     remarks += writing.losses(kind, picture.deep, picture.count, clear)
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 
@@ -364,6 +365,34 @@ def test_a_run_enlarges_by_its_network_exported_once(trained, tmp_path, capsys, 
     best.unlink()
     _, err, code = _run(capsys, *arguments, "-o", "d.png")
     assert code == 2 and "best.npz: No such file" in err and not os.path.exists("d.png")
+
+
+@pytest.mark.parametrize("read", ["JPEG", "TIFF", "PNG"])
+@pytest.mark.parametrize("written", ["tiff", "jpeg", "png", "webp"])
+def test_what_the_camera_wrote_is_kept(folder, capsys, read, written):
+    """In TIFF too, which Pillow writes with such tables uncompressed alone."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    exif.get_ifd(0x8769)[0x9003] = "2026:01:01 00:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    _picture("a.img", 9, 7, format=read, exif=exif.tobytes())
+    _, err, code = _run(capsys, "a.img", *LANCZOS, "--format", written)
+    assert (err, code) == ("", 0)
+    (made,) = folder.glob("a_x2.*")
+    with Image.open(made) as file:
+        found = file.getexif()
+        assert found[0x010F] == "Maker"
+        assert found.get_ifd(0x8769)[0x9003] == "2026:01:01 00:00:00"
+        assert found.get_ifd(0x8825)[1] == "N"
+
+
+def test_pages_that_lead_back_to_themselves_are_refused(folder, capsys):
+    """A TIFF whose only page names itself as the next one."""
+    page = struct.pack("<H", 1) + struct.pack("<HHII", 256, 3, 1, 8) + struct.pack("<I", 26)
+    second = struct.pack("<H", 0) + struct.pack("<I", 8)
+    (folder / "round.tif").write_bytes(b"II*\0" + struct.pack("<I", 8) + page + second)
+    _, err, code = _run(capsys, "round.tif", *LANCZOS)
+    assert code == 2 and err.startswith("srexp: round.tif: ") and err.count("\n") == 1
 
 
 def test_every_extension_that_is_looked_for_is_of_a_format_that_is_read():
