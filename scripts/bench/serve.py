@@ -36,7 +36,9 @@ def main() -> None:
             sys.executable, "-m", "srexp", "serve", "--no-browser", "--port", "0",
             "--max-waiting", "1000", "--workers", str(given.workers), "--output-dir", folder,
         ]  # fmt: skip
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        with subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, encoding="utf-8"
+        ) as server:
             try:
                 measure(server, given)
             finally:

@@ -25,8 +25,10 @@ class Activity:
         """
         kind = type(act.build())
         layers = [layer for layer in network._flatten_layers() if isinstance(layer, kind)]
-        self._before = keras.Model(network.inputs, [layer.input for layer in layers])
-        self._inputs = inputs
+        several = isinstance(inputs, (list, tuple))
+        given = network.inputs if several else network.inputs[0]
+        self._before = keras.Model(given, [layer.input for layer in layers])
+        self._inputs = list(inputs) if several else inputs
 
     def dead(self) -> float:
         """The share of dead units among all, in [0, 1]."""

@@ -40,6 +40,9 @@ def test_order_holds_when_early_steps_are_slow(sampler: PatchSampler) -> None:
             time.sleep(0.05 if step % 2 == 0 else 0)
             return sampler.batch(step)
 
+        def segments(self, first: int, last: int) -> list[tuple[int, int]]:
+            return [(first, last)]
+
     given = [hr.numpy() for _, hr in batches(Uneven(), 0, 6)]  # type: ignore[arg-type]
     for step, hr in enumerate(given):
         np.testing.assert_array_equal(hr, sampler.batch(step)[1])
