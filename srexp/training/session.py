@@ -214,10 +214,10 @@ class Session:
             self._evaluate(task, step, weights, _stem(step)) for task in self.materials.validation
         ]
         self._latest = (step, reports)
+        beside = {} if self._activity is None else {"train/dead_units": self._activity.dead()}
         for report in reports:
-            self._log(step, report.metrics())
-        if self._activity is not None:
-            self._log(step, {"train/dead_units": self._activity.dead()})
+            self._log(step, {**report.metrics(), **beside})
+            beside = {}
         self.display.evaluated(step, reports)
         value = self._monitored(step, reports[0])
         return value if self.experiment.monitor_rises else -value
