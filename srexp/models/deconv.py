@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from srexp.activations.base import Activation
 from srexp.models.base import Model, PreUpsampling
-from srexp.models.parts import transposed
+from srexp.models.parts import repeated, shuffle, transposed
 from srexp.options import OptionError, bounded, choice
 
 if TYPE_CHECKING:
@@ -206,4 +206,8 @@ class DeconvResize(_Inside, name="deconv_resize"):
     def _enlarged(self, x: Any, scale: int, act: Activation) -> Any:
         import keras
 
+        if self.upscale_by == "nearest":
+            # UpSampling2D repeats rows and columns; TensorFlow then no longer knows the number of
+            # channels, without which LiteRT cannot run the convolution that follows.
+            return shuffle(repeated(x, scale), scale)
         return keras.layers.UpSampling2D(scale, interpolation=self.upscale_by)(x)
