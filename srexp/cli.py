@@ -43,6 +43,7 @@ usage: srexp COMMAND ...        (or: python -m srexp COMMAND ...)
 commands:
 {commands}
 
+  srexp upscale photo.jpg                         photo_x2.png, twice as large
   srexp train                                     two minutes on photographs
   srexp train model.depth=5 act=prelu             change what you like
   srexp train -m model.depth=3,5 act=relu,prelu   one run for each combination

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import sys
 import time
@@ -17,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 from srexp.data.known import KnownSet, known_set, known_sets
 from srexp.options import OptionError
 from srexp.paths import CACHE_DIR, DATA_DIR, PathError, to_path
-from srexp.terminal.arguments import add_folder, make_parser, path_type
+from srexp.terminal.arguments import (
+    add_folder,
+    make_parser,
+    path_type,
+    positive_number,
+    whole_number,
+)
 from srexp.terminal.exit import fail
 from srexp.words import count
 
@@ -82,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the images' paths in the archive, as in 'HR/*.png', for a set without checksums",
     )  # fmt: skip
     fetching.add_argument(
-        "--timeout", type=_seconds, default=30.0, metavar="SECONDS",
+        "--timeout", type=positive_number, default=30.0, metavar="SECONDS",
         help="give a connection up when nothing comes for so long (default: 30)",
     )  # fmt: skip
     checking = action("check", _check, "look at every picture of some folders")
@@ -108,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=path_type, default=Path("preview.png"), help="default: preview.png"
     )
     previewing.add_argument(
-        "-n", "--images", type=int, default=6, metavar="N", help="how many (default: 6)"
-    )
+        "-n", "--images", type=whole_number(1, 100), default=6, metavar="N",
+        help="how many (default: 6)",
+    )  # fmt: skip
     caching = action("cache", _cache, "what is kept of image sets that are too large for memory")
     caching.epilog = (
         "It is made when it is needed and may be removed at any time: the next run makes it again. "
@@ -118,16 +124,6 @@ def _parser() -> argparse.ArgumentParser:
     with_data_dir(caching)
     caching.add_argument("--clear", action="store_true", help="remove all of it")
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number of seconds greater than 0")
-    return value
 
 
 def _print(text: str) -> None:
@@ -409,8 +405,6 @@ def _preview(given: argparse.Namespace) -> None:
     output = given.output
     if output.suffix.lower() != ".png":
         fail(f"-o {given.output}: must end in .png")
-    if not 1 <= given.images <= 100:
-        fail(f"--images {given.images}: must be between 1 and 100")
     experiment = experiment_of(_composed(given.overrides))
     with (
         preparing(make_console()) as progress,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from srexp.options import OptionError
 from srexp.terminal.arguments import RUN, add_output_dir, make_parser, path_type
 from srexp.terminal.exit import fail
 from srexp.upscaling.formats import KINDS
+
+if TYPE_CHECKING:
+    from srexp.tracking.record import RunFolder
 
 _DESCRIPTION = """\
 A finished run's network as a file for other programs: LR in, SR in [0, 1] out, of any height and
@@ -27,13 +31,13 @@ _EXAMPLES = """\
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     given = _parser().parse_args(arguments)
-    from srexp.tracking.record import RunError, find_run
+    from srexp.tracking.record import RunError
     from srexp.training.checkpoint import CheckpointError
-    from srexp.upscaling.exporting import export_run
+    from srexp.upscaling.export_file import export_run
 
     try:
         done = export_run(
-            find_run(given.run, given.output_dir), given.format, path=given.output,
+            _run(given), given.format, path=given.output,
             weights=given.weights, overwrite=given.overwrite, licence=given.licence,
         )  # fmt: skip
     except (RunError, OptionError, CheckpointError) as error:
@@ -48,8 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{done.path}: {done.nbytes / 1e6:.2f} MB, {done.weights} weights")
     print(
         f"run by itself on LR of {sizes}: largest difference {parity.largest:.1e}, "
-        f"{parity.psnr:.1f} dB beside the network"
+        f"{parity.psnr:.1f} dB beside what is scored"
     )
+
+
+def _run(given: argparse.Namespace) -> RunFolder:
+    from srexp.tracking.record import RunError, find_run
+    from srexp.upscaling.bundled import FOLDER
+
+    try:
+        return find_run(given.run, given.output_dir)
+    except RunError:
+        if given.run == "bundled":
+            fail(f"run bundled: the networks that come with srexp are files already, in {FOLDER}")
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

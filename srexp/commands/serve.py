@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srexp.terminal.arguments import add_output_dir, make_parser
+from srexp.terminal.arguments import add_output_dir, make_parser, positive_number, whole_number
 from srexp.terminal.exit import fail
 
 if TYPE_CHECKING:
@@ -103,41 +102,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = make_parser("serve", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
-    add("--port", type=_port, default=8000, help="port to listen on; 0 for any (default: 8000)")
+    add("--port", type=whole_number(0, 65535), default=8000,
+        help="port to listen on; 0 for any (default: 8000)")  # fmt: skip
     add("--no-browser", action="store_true", help="do not open a browser")
     add("--allow-host", action="append", default=[], metavar="NAME", help="another name by which "
         "this server may be called; may be repeated; * for any")  # fmt: skip
     add("--root-path", type=_root_path, default="", metavar="/PATH", help="where a proxy has it")
-    add("--workers", type=_count, default=1, metavar="N",
+    add("--workers", type=whole_number(1, 1000), default=1, metavar="N",
         help="pictures at a time; they share the cores (default: 1)")  # fmt: skip
-    add("--max-megabytes", type=_positive, default=32, metavar="N", help="of a picture file (32)")
-    add("--max-megapixels", type=_positive, default=64, metavar="N", help="of a result (64)")
-    add("--max-seconds", type=_positive, default=300, metavar="N", help="of work on one (300)")
-    add("--max-waiting", type=_count, default=32, metavar="N", help="pictures that wait (32)")
+    for name, default, of in (
+        ("megabytes", 32, "of a picture file"),
+        ("megapixels", 64, "of a result"),
+        ("seconds", 300, "of work on one"),
+    ):
+        add(f"--max-{name}", type=positive_number, default=default, metavar="N",
+            help=f"{of} (default: {default})")  # fmt: skip
+    add("--max-waiting", type=whole_number(1, 1000), default=32, metavar="N",
+        help="pictures that wait (default: 32)")  # fmt: skip
     add_output_dir(parser)
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text}: must be from 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 1 to 1000")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number greater than 0")
-    return value
 
 
 def _root_path(text: str) -> str:

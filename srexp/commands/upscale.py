@@ -14,7 +14,7 @@ from pathlib import Path
 from srexp import __version__
 from srexp.images.resize import MATLAB_INTERPOLATIONS
 from srexp.pictures import writing
-from srexp.terminal.arguments import RUN, add_output_dir, make_parser, path_type
+from srexp.terminal.arguments import RUN, add_output_dir, make_parser, path_type, whole_number
 from srexp.terminal.exit import fail
 from srexp.upscaling import bundled
 from srexp.upscaling.files import (
@@ -68,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("-s", "--scale", type=int, choices=(2, 3, 4, 8), default=None,
                       help="times as large (default: 2, or the run's)")  # fmt: skip
-    size.add_argument("--width", type=_pixels, metavar="W", help="of the result, in pixels")
-    size.add_argument("--height", type=_pixels, metavar="H", help="of the result, in pixels")
+    for side in ("width", "height"):
+        size.add_argument(f"--{side}", type=whole_number(1), metavar=side[0].upper(),
+                          help="of the result, in pixels")  # fmt: skip
     by = parser.add_mutually_exclusive_group()
     kinds = bundled.kinds()
     by.add_argument("--kind", choices=kinds, help=f"of the networks that come with srexp "
@@ -81,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--format", choices=tuple(writing.FORMATS), help="of the results (default: lossless, or as "
         "the name of -o ends)")  # fmt: skip
-    add("--quality", type=_quality, metavar="1..100", help="of JPEG, WebP, AVIF (default: 95, "
-        "lossless, 90)")  # fmt: skip
+    add("--quality", type=whole_number(1, 100), metavar="1..100",
+        help="of JPEG, WebP, AVIF (default: 95, lossless, 90)")  # fmt: skip
     add("--strip", action="store_true", help="leave out EXIF, colour profile and resolution")
     add("--overwrite", action="store_true", help="replace results that were made otherwise")
     add("--self-ensemble", action="store_true", help="the mean over the eight flips and rotations: "
@@ -90,18 +91,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--compare", action="store_true", help="also NAME_compare.png: bicubic beside it")
     add_output_dir(parser)
     return parser
-
-
-def _pixels(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number of pixels, 1 or more")
-    return int(text)
-
-
-def _quality(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to 100")
-    return int(text)
 
 
 def _settings(given: argparse.Namespace) -> Settings:

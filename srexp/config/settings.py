@@ -183,6 +183,8 @@ def typed_option(cls: type[Any], values: dict[str, Any], key: str) -> Any:
         if isinstance(value, float) and value.is_integer() and "Integer" in str(error):
             message = f"{where}={value:g}: must be a whole number: type {where}={int(value)}"
             raise OptionError(message, where) from None
+        if "is not a ListConfig" in str(error):
+            raise OptionError(f"{where}={value}: must be a list: [{value}]", where) from None
         raise OptionError(f"{where}: {_type_message(error)}", where) from None
 
 

@@ -93,8 +93,8 @@ class DrawnPair:
 _TRIES = 16
 
 
-def flatness(patch: np.ndarray) -> float:
-    """How little there is in a patch: the least the flattest, in [0, 0.5].
+def variation(patch: np.ndarray) -> float:
+    """How much there is in a patch: 0 where it is flat, at most 0.5.
 
     The standard deviation along each column, averaged, or along each row: the larger of the two.
 
@@ -159,7 +159,7 @@ class PatchSampler:
         seed: Of the choice of patches.
         distinct_batches: Repeat the first so many batches; None for a new one each step.
         early: Sides of the HR patches before, each with the step before which it ends.
-        flatness: What is flatter is drawn again; see `flatness`.
+        flatness: What is flatter is drawn again; by `variation`.
         """
         self.distinct_batches = distinct_batches
         self.pairs = pairs
@@ -223,7 +223,7 @@ class PatchSampler:
         for position in map(int, positions):
             index, row, column = places[position]
             hr = self.pairs[index].hr
-            measured = flatness(unpack(_window(hr, row, column, places.side, self.scale)))
+            measured = variation(unpack(_window(hr, row, column, places.side, self.scale)))
             if measured >= self.flatness:
                 return position
             if measured > found:

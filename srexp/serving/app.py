@@ -22,7 +22,7 @@ from srexp import __version__
 from srexp.images.io import ImageFileError
 from srexp.pictures import reading, writing
 from srexp.serving.jobs import Job, Jobs, Limits, Refused
-from srexp.serving.openapi import description
+from srexp.serving.openapi import description, parameters
 from srexp.upscaling import bundled
 from srexp.upscaling.files import Settings
 from srexp.upscaling.method import Method
@@ -296,9 +296,7 @@ class _Asked:
 
     def __init__(self, query: Mapping[str, str], runs: Mapping[str, tuple[str, int]]) -> None:
         """Raises Refused: it cannot be had."""
-        known = {
-            "scale", "width", "height", "kind", "run", "format", "quality", "ensemble", "strip",
-        }  # fmt: skip
+        known = {parameter["name"] for parameter in parameters()}
         if other := sorted(set(query) - known):
             raise Refused(400, f"{other[0]}: not known; there are {', '.join(sorted(known))}")
         self.run = query.get("run")
@@ -335,7 +333,8 @@ def _number(query: Mapping[str, str], key: str, low: int, high: int) -> int | No
     text = query.get(key)
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or not low <= int(text[:9]) <= high:
+    whole = text.isascii() and text.isdigit() and len(text) < 16
+    if not whole or not low <= int(text) <= high:
         raise Refused(400, f"{key}={text}: must be a whole number from {low} to {high}")
     return int(text)
 

@@ -36,13 +36,13 @@ def description() -> dict[str, Any]:
                 **_operation("a picture in, a larger one out", {
                     "200": _answer("the picture", pictures), **refused, "503": error,
                 }),
-                "parameters": _parameters(), "requestBody": body,
+                "parameters": parameters(), "requestBody": body,
             }},
             "/api/jobs": {"post": {
                 **_operation("put a picture into the queue", {
                     "202": state, **refused, "503": error,
                 }),
-                "parameters": _parameters(), "requestBody": body,
+                "parameters": parameters(), "requestBody": body,
             }},
             "/api/jobs/{id}": {
                 "parameters": here,
@@ -80,7 +80,8 @@ def _answer(what: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"description": what, **({"content": content} if content else {})}
 
 
-def _parameters() -> list[dict[str, Any]]:
+def parameters() -> list[dict[str, Any]]:
+    """What the address of a request for a larger picture may ask for."""
     formats = ["own", *writing.FORMATS]
     wanted: dict[str, tuple[dict[str, Any], str]] = {
         "scale": ({"enum": [2, 3, 4, 8]}, "times as large; 2, or the run's, unless given"),

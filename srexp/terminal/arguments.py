@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -16,7 +17,7 @@ from srexp.options import EMPTY
 from srexp.paths import OUTPUT_DIR, PathError, to_path
 from srexp.terminal.exit import fail
 
-RUN = "id, folder, start of an id, or latest"
+RUN = "id, folder, start or end of an id, or latest"
 
 
 class Parser(argparse.ArgumentParser):
@@ -99,6 +100,30 @@ def add_folder(
         metavar="DIR",
         help=f"where {what} (default: ${name}, else {default})",
     )
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The type of an option that takes a whole number from `least` to `most`."""
+
+    def number(text: str) -> int:
+        whole = text.isascii() and text.isdigit() and len(text) < 16
+        if not whole or int(text) < least or (most is not None and int(text) > most):
+            to = f" to {most}" if most is not None else " on"
+            raise argparse.ArgumentTypeError(f"{text}: must be a whole number from {least}{to}")
+        return int(text)
+
+    return number
+
+
+def positive_number(text: str) -> float:
+    """The type of an option that takes a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be a number greater than 0")
+    return value
 
 
 def path_type(text: str, said: str = "") -> Path:

@@ -388,7 +388,7 @@ def _folder(wanted: str, output_dir: Path) -> Path | None:
 
 
 def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = None) -> RunFolder:
-    """A run by folder, by id, by MLflow id, by an unambiguous start of either, or `latest`.
+    """A run by folder, by id, by MLflow id, by an unambiguous start or end of an id, or `latest`.
 
     Args:
         wanted: Which.
@@ -399,7 +399,9 @@ def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = 
         RunError: None or several fit; names the nearest.
     """
     if not wanted.strip():
-        raise RunError("a run is named by its folder, its id or the start of it, or latest; got ''")
+        raise RunError(
+            "a run is named by its folder, its id or the start or end of it, or latest; got ''"
+        )
     folder = _folder(wanted, output_dir)
     if folder is not None:
         run = RunFolder.open(folder)
@@ -411,7 +413,10 @@ def find_run(wanted: str, output_dir: Path, known: Sequence[RunFolder] | None = 
     if wanted == "latest":
         return known[-1]
     fitting = [
-        run for run in known if any(name.startswith(wanted) for name in (run.id, *run.mlflow_ids))
+        run
+        for run in known
+        if any(name.startswith(wanted) for name in (run.id, *run.mlflow_ids))
+        or run.id.endswith(f"_{wanted}")  # the four digits that set alike runs apart
     ]
     exact = [run for run in fitting if run.id == wanted]
     if len(exact or fitting) == 1:

@@ -214,7 +214,8 @@ class Session:
             self._evaluate(task, step, weights, _stem(step)) for task in self.materials.validation
         ]
         self._latest = (step, reports)
-        beside = {} if self._activity is None else {"train/dead_units": self._activity.dead()}
+        dead = None if self._activity is None else self._activity.dead()
+        beside = {} if dead is None else {"train/dead_units": dead}
         for report in reports:
             self._log(step, {**report.metrics(), **beside})
             beside = {}

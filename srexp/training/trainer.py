@@ -22,7 +22,7 @@ class Trainer(Options, group="trainer", name="trainer"):
         early_patch_sizes: Sides of the patches before those of `hr_patch_size`, in the order of
             the training: each of them for its share of the steps. None for one size throughout.
         early_shares: Of each of `early_patch_sizes`, above 0 and together below 1.
-        flatness: A patch of HR that is flatter than this is drawn again (`data.patches.flatness`,
+        flatness: A patch of HR that is flatter than this is drawn again (`data.patches.variation`,
             in [0, 1]); 0 takes any. After idealo's image-super-resolution, which measures LR.
         augment: Flip and rotate patches (all eight positions).
         eval_every: Steps between two evaluations on the validation images; each one also

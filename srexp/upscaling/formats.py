@@ -47,7 +47,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a file's results are off those of the network that it was made of.
+    """How far a file's results are off those of the run's network, as evaluations score it.
 
     Attributes:
         largest: Difference of two samples in [0, 1].
@@ -82,6 +82,7 @@ def check(kind: str, weights: str) -> None:
 
 def write(
     network: keras.Model,
+    scored: Callable[[np.ndarray], np.ndarray],
     path: Path,
     kind: str,
     weights: str,
@@ -92,6 +93,9 @@ def write(
 
     Args:
         network: `clipped`.
+        scored: The run's network as evaluations take it, `[h, w, C]` -> `[H, W, C]`, not clipped:
+            what the file is compared with. So whatever was done to the network before (enlarging
+            inside, layers rewritten) is compared too.
         path: The file, or the folder of a SavedModel; nothing is there.
         kind: One of `KINDS`.
         weights: How they are kept, as `check` allows.
@@ -107,11 +111,11 @@ def write(
     made = KINDS[kind]
     with quiet_import():
         made.write(network, path, weights)
-        parity = _compared(network, made.load(path), pictures)
+        parity = _compared(scored, made.load(path), pictures)
     least = _LEAST[weights]
     if parity.psnr < least:
         raise OptionError(
-            f"--format {kind}: the file gives {parity.psnr:.1f} dB beside the network, and at "
+            f"--format {kind}: the file gives {parity.psnr:.1f} dB beside what is scored, and at "
             f"least {least:g} dB are wanted with {weights} weights"
         )
     stored = {**facts, "weights": weights, "parity": _as_json(parity)}
@@ -124,11 +128,13 @@ def _as_json(parity: Parity) -> dict[str, Any]:
     return {"largest": parity.largest, "psnr": round(parity.psnr, 2), "sizes": sizes}
 
 
-def _compared(network: keras.Model, forward: Forward, pictures: list[np.ndarray]) -> Parity:
+def _compared(
+    scored: Callable[[np.ndarray], np.ndarray], forward: Forward, pictures: list[np.ndarray]
+) -> Parity:
     largest, square, count = 0.0, 0.0, 0
     for picture in pictures:
-        ours = np.asarray(network(picture[None]))
-        difference = np.abs(ours.astype(np.float64) - forward(picture[None]))
+        ours = np.clip(scored(picture), 0, 1).astype(np.float64)
+        difference = np.abs(ours - forward(picture[None])[0])
         largest = max(largest, float(difference.max()))
         square, count = square + float((difference**2).sum()), count + difference.size
     psnr = min(200.0, -10 * np.log10(max(square / count, 1e-20)))

@@ -147,7 +147,7 @@ def test_fetch_set5_from_another_address(
             "gone/x.png: cannot be written",
         ),
         (["fetch", "set5", "--pick", "HR/*"], "--pick HR/*: has no use for set5"),
-        (["preview", "-n", "0"], "between 1 and 100"),
+        (["preview", "-n", "0"], "must be a whole number from 1 to 100"),
         (["preview", "--scale", "3"], "not understood"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_command_that_is_none_ends_with_2(call: Call, action: list[str], said:
 def test_a_time_that_is_none_is_told_what_one_is(call: Call, seconds: str) -> None:
     code, _, errors = call("fetch", "set5", "--timeout", seconds)
     assert code == 2
-    assert f"--timeout: {seconds}: must be a number of seconds greater than 0\n" in errors
+    assert f"--timeout: {seconds}: must be a number greater than 0\n" in errors
 
 
 def test_a_fault_is_one_line_and_1_and_the_others_are_fetched(

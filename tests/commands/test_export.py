@@ -118,7 +118,7 @@ def test_what_is_there_stays_and_int8_says_its_loss(typed: Typed, tmp_path: Path
     out, err, code = typed("--format", "litert", "--weights", "int8")
     (file,) = tmp_path.iterdir()
     assert code == 0 and file.name.endswith("_x2.tflite") and "int8 weights" in out
-    assert "dB beside the network" in out, err
+    assert "dB beside what is scored" in out, err
     before = file.read_bytes()
     out, err, code = typed("--format", "litert")
     assert code == 2 and f"{file.name}: is there" in err and file.read_bytes() == before
@@ -148,6 +148,48 @@ def test_a_file_that_is_too_far_off_is_not_kept(
     monkeypatch.setitem(formats._LEAST, "float16", 199.0)
     _, err, code = typed("--format", "litert")
     assert code == 2 and "at least 199 dB are wanted with float16 weights" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_file_of_the_kind_is_replaced(typed: Typed, tmp_path: Path) -> None:
+    """A folder of pictures is not what `--overwrite` means."""
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "photo.png").write_bytes(b"mine")
+    _, err, code = typed("--format", "savedmodel", "-o", "holiday", "--overwrite")
+    assert code == 2 and "holiday: is not a SavedModel, and is not replaced" in err
+    (tmp_path / "a.keras").mkdir()
+    _, err, code = typed("--format", "keras", "-o", "a.keras", "--overwrite")
+    assert code == 2 and "a.keras: is not a file, and is not replaced" in err
+    (tmp_path / "link.keras").symlink_to("elsewhere")
+    _, err, code = typed("--format", "keras", "-o", "link.keras", "--overwrite")
+    assert code == 2 and "link.keras: is a link" in err
+    assert (tmp_path / "holiday" / "photo.png").read_bytes() == b"mine"
+    (tmp_path / "empty").mkdir()
+    for _ in range(2):  # an empty folder, then a SavedModel
+        assert typed("--format", "savedmodel", "-o", "empty", "--overwrite")[2] == 0
+    assert (tmp_path / "empty" / "saved_model.pb").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "a.keras", "empty", "holiday", "link.keras",
+    }  # fmt: skip
+
+
+def test_what_is_scored_is_what_the_file_is_compared_with(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in what the export makes of the network is found, not compared with itself."""
+    from srexp.models.layers import rewriting
+
+    right = rewriting.untransposed
+
+    def wrong(network: Any) -> Any:
+        made = right(network)
+        layer = next(layer for layer in made.layers if layer.weights)
+        layer.set_weights([1.1 * array for array in layer.get_weights()])
+        return made
+
+    monkeypatch.setattr(rewriting, "untransposed", wrong)
+    _, err, code = typed("--format", "keras")
+    assert code == 2 and "dB beside what is scored, and at least 100 dB are wanted" in err
     assert not list(tmp_path.iterdir())
 
 

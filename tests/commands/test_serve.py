@@ -29,7 +29,7 @@ def refused(capsys: Any, *typed: str) -> str:
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [(("--port", "99999"), "99999: must be from 0 to 65535"),
+    [(("--port", "99999"), "99999: must be a whole number from 0 to 65535"),
      (("--workers", "0"), "0: must be a whole number from 1"),
      (("--max-megapixels", "-1"), "must be a number greater than 0"),
      (("--root-path", "enlarge"), "enlarge: must begin with /"),

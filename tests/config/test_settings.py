@@ -107,6 +107,7 @@ def test_a_wrong_type_names_the_key(changed: Changed, key: str, value: Any) -> N
         ("optimizer.learning_rate", float("inf"), "must be greater than 0 and at most 1000"),
         ("optimizer.clip_norm", 0.0, "optimizer.clip_norm=0.0: must be greater than 0"),
         ("trainer.eval_every", 0, "trainer.eval_every=0: must be at least 1"),
+        ("trainer.early_patch_sizes", 24, "trainer.early_patch_sizes=24: must be a list: [24]"),
         ("trainer.ema", 1.0, "trainer.ema=1.0: must be below 1"),
         ("trainer.ema", 0.0, "trainer.ema=0.0: must be greater than 0"),
         ("trainer.max_minutes", 0.0, "trainer.max_minutes=0.0: must be greater than 0"),

@@ -455,12 +455,13 @@ def test_runs_come_oldest_first_and_unreadable_ones_are_passed_over(
         (lambda run: str(run.folder), 2),
         (lambda run: run.id, 2),
         (lambda run: run.id[:-6], 0),
+        (lambda run: run.id.rsplit("_", 1)[1], 2),
         (lambda run: run.info["mlflow"]["run_id"], 1),
         (lambda run: run.info["mlflow"]["run_id"][:2], 1),
         (lambda run: "latest", 1),
     ],
 )
-def test_a_run_is_found_by_folder_id_mlflow_id_start_or_as_the_latest(
+def test_a_run_is_found_by_folder_id_mlflow_id_start_end_or_as_the_latest(
     three: list[RunFolder], tmp_path: Path, wanted: Callable[[RunFolder], str], number: int
 ) -> None:
     assert find_run(wanted(three[number]), tmp_path / "outputs").id == three[number].id

@@ -33,6 +33,26 @@ def test_a_unit_that_is_nowhere_above_0_is_dead(name: str) -> None:
     assert activity.dead() == pytest.approx(3 / 5)  # the weights as they are now
 
 
+def test_an_activation_that_branches_share_counts_in_each() -> None:
+    """LapSRN's way; one branch is silent, the other is not."""
+    inputs = keras.Input((None, None, 1))
+    shared = act("relu").build()
+    branches = [
+        shared(keras.layers.Conv2D(2, 1, kernel_initializer="ones",
+                                   bias_initializer=keras.initializers.Constant(bias))(inputs))
+        for bias in (-2.0, 0.5)
+    ]  # fmt: skip
+    network = keras.Model(inputs, keras.layers.Add()(branches))
+    x = np.random.default_rng(0).random((2, 6, 6, 1), np.float32)
+    assert Activity(network, act("relu"), x).dead() == pytest.approx(1 / 2)
+
+
+def test_a_network_without_the_activation_is_not_watched() -> None:
+    inputs = keras.Input((None, None, 1))
+    network = keras.Model(inputs, keras.layers.Conv2D(2, 1)(inputs))
+    assert Activity(network, act("relu"), np.zeros((1, 4, 4, 1), np.float32)).dead() is None
+
+
 def test_smooth_ones_are_not_watched() -> None:
     assert not any(act(name).rectifies for name in ("tanh", "gelu", "elu", "silu", "softplus"))
 

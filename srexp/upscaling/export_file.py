@@ -72,12 +72,13 @@ def export_run(
             f"srexp train resume={run.id} goes on with it"
         )
     scale = run.config["degradation"]["scale"]
-    path = path or Path(f"{run.id}_x{scale}{made.ending}")
-    if path.suffix != made.ending:
+    if path is None:
+        path = Path(f"{run.id}_x{scale}{made.ending}")
+    elif path.suffix != made.ending:
         wanted = f"must end in {made.ending}" if made.ending else "is a folder, without an ending"
         raise OptionError(f"-o {path}: {wanted} for --format {kind}")
-    if os.path.lexists(path) and not overwrite:
-        raise OptionError(f"{path}: is there; to replace it: --overwrite")
+    if os.path.lexists(path):
+        _check_replaceable(path, kind, overwrite)
     exported = export(run)
     sides = exported.sides
     facts = {
@@ -95,13 +96,37 @@ def export_run(
     try:
         network = formats.clipped(exported.whole)
         pictures = _pictures(sides.channels, sides.multiple)
-        parity, facts = formats.write(network, beside, kind, weights, pictures, facts)
-        formats.remove(path)
-        beside.rename(path)
+        parity, facts = formats.write(
+            network, exported.upscaler, beside, kind, weights, pictures, facts
+        )
+        _put(beside, path)
     finally:
         formats.remove(beside)
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return Done(path, sum(file.stat().st_size for file in files), weights, parity, facts)
+
+
+def _check_replaceable(path: Path, kind: str, overwrite: bool) -> None:
+    """Raises OptionError: it may not be replaced, or is something else than such a file."""
+    if not overwrite:
+        raise OptionError(f"{path}: is there; to replace it: --overwrite")
+    if path.is_symlink():
+        raise OptionError(f"{path}: is a link; give -o what it leads to")
+    saved_model = (path / "saved_model.pb").is_file() or (path.is_dir() and not any(path.iterdir()))
+    if not (saved_model if kind == "savedmodel" else path.is_file()):
+        wanted = "a SavedModel" if kind == "savedmodel" else "a file"
+        raise OptionError(f"{path}: is not {wanted}, and is not replaced")
+
+
+def _put(made: Path, path: Path) -> None:
+    """Where it shall be; what was there goes once the new one is in its place."""
+    if not path.is_dir():
+        made.replace(path)
+        return
+    before = path.with_name(f".{os.getpid()}.before.{path.name}")
+    path.rename(before)
+    made.rename(path)
+    formats.remove(before)
 
 
 # Below it a kernel of the enlarging has no mirrored neighbours.
