@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from srexp.data.patches import PatchSampler, TrainingPair, flatness
+from srexp.data.patches import PatchSampler, TrainingPair, variation
 from srexp.images.quantize import pack
 
 # Every pixel of these images carries its row, its column and its image's number, in levels.
@@ -190,10 +190,10 @@ def test_patches_grow_where_the_stages_end():
 
 def test_flatness_is_the_larger_of_the_two_directions():
     columns = np.broadcast_to(np.array([0.2, 0.4, 0.2, 0.4])[None, :, None], (6, 4, 3))
-    assert flatness(columns) == pytest.approx(0.1)  # along a row; down a column it is 0
-    assert flatness(columns.transpose(1, 0, 2)) == pytest.approx(0.1)
-    assert flatness(np.full((4, 4, 1), 0.7)) == pytest.approx(0, abs=1e-12)
-    assert flatness(np.indices((4, 4)).sum(0)[..., None] % 2) == 0.5  # the most there is
+    assert variation(columns) == pytest.approx(0.1)  # along a row; down a column it is 0
+    assert variation(columns.transpose(1, 0, 2)) == pytest.approx(0.1)
+    assert variation(np.full((4, 4, 1), 0.7)) == pytest.approx(0, abs=1e-12)
+    assert variation(np.indices((4, 4)).sum(0)[..., None] % 2) == 0.5  # the most there is
 
 
 def _half_flat(batch, **options):
@@ -209,9 +209,9 @@ def _half_flat(batch, **options):
 def test_flat_patches_are_drawn_again():
     _, any_patch = _half_flat(300).batch(0)
     _, textured = _half_flat(300, flatness=0.15).batch(0)
-    flat = np.array([flatness(patch) < 0.15 for patch in any_patch])
+    flat = np.array([variation(patch) < 0.15 for patch in any_patch])
     assert 0.3 < flat.mean() < 0.6  # of 37 columns 17 are wholly in the left half
-    assert all(flatness(patch) >= 0.15 for patch in textured)
+    assert all(variation(patch) >= 0.15 for patch in textured)
     # What was not flat stays where it was; what was, is elsewhere.
     np.testing.assert_array_equal(textured[~flat], any_patch[~flat])
     assert len(np.unique(textured[flat].reshape(flat.sum(), -1), axis=0)) > 20
@@ -221,6 +221,6 @@ def test_where_all_is_flat_the_least_flat_is_taken():
     """And a part of a batch is what the whole has there."""
     sampler = _half_flat(32, flatness=0.5)
     whole = sampler.batch(7)
-    assert all(flatness(patch) > 0.2 for patch in whole[1])
+    assert all(variation(patch) > 0.2 for patch in whole[1])
     for ours, all_of_it in zip(sampler.batch(7, slice(8, 16)), whole, strict=True):
         np.testing.assert_array_equal(ours, all_of_it[8:16])
