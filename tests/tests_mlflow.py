@@ -117,7 +117,7 @@ def is_there_once(client: Any, run: RunFolder, steps: tuple[int, ...] = (10, 20,
     assert pictures(client, run_id) == [("val_x2/rgb/flower", step) for step in steps]
     rest = [path for path in artifacts(client, run_id) if not path.startswith("images/")]
     assert rest == [
-        "config.json", "config.yaml", "evaluations/val_x2/rgb/final.csv", "model/model.keras",
+        "config.json", "config.yaml", "evaluations/val_x2/rgb/final.csv", "model.keras",
     ]  # fmt: skip
     assert found[0].data.params == {
         "model.name": "deconv", "model.depth": "3", "degradation.scale": "2",

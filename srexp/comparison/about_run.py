@@ -12,7 +12,13 @@ from srexp.tracking.options import recorded
 from srexp.tracking.record import RunFolder
 
 # What says nothing about a run beside the others.
-_NOT_COMPARED = ("paths.", "tracking.experiment", "tracking.timeout_seconds", "resume")
+_NOT_COMPARED = (
+    "paths.",
+    "tracking.experiment",
+    "tracking.timeout_seconds",
+    "tracking.register",
+    "resume",
+)
 ABSENT = "–"
 
 

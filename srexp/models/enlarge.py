@@ -119,3 +119,11 @@ def network_from_lr(network: keras.Model, upscaler: Upscaler) -> keras.Model:
         for name in upscaler.model.inputs
     ]
     return keras.Model(lr, network(inputs if len(inputs) > 1 else inputs[0]), name=network.name)
+
+
+def clipped(whole: keras.Model) -> keras.Model:
+    """A network from LR to SR (`network_from_lr`) whose results lie in [0, 1]."""
+    import keras
+
+    lr = keras.Input(whole.input_shape[1:], name="lr")
+    return keras.Model(lr, keras.ops.clip(whole(lr), 0.0, 1.0), name=whole.name)

@@ -174,6 +174,8 @@ class Training:
         reports = session.score()
         self._samples = session.samples
         self._display.scored(reports, session.cost)
+        if session.no_mlflow_model:
+            self._display.note(f"MLflow gets no model of this run ({session.no_mlflow_model})")
         say(f"\npictures: {run.folder / 'grids'}")
         say(f"per image: {run.folder / 'evaluations'}")
         if self._view is not None:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from srexp.options import flatten
+from srexp.tracking import mlflow_model
 from srexp.tracking.description import describe, is_ours
 from srexp.tracking.mlflow_store import (
     create_run,
@@ -45,7 +46,7 @@ _MLFLOW_STATUS = {"FINISHED": "FINISHED", "FAILED": "FAILED"}  # all others: KIL
 # Files that are shown beside metrics and pictures, and the artifact folder they go to.
 _FILES = (
     "config.yaml", "config.json", "environment.json", "error.txt", "model.keras",
-    "evaluations/*/*/*.csv", "evaluations/*/*/*.json", "report.html",
+    "evaluations/*/*/*.csv", "evaluations/*/*/*.json", "report.html", "model/**/*",
 )  # fmt: skip
 
 # Of MLflow's names for pictures; they are names of files too, so they must not be long.
@@ -140,7 +141,7 @@ class Mirror:
             self.sent["pictures"] += self._taken(self._log_image, path, key, step)
             self._images.add((key, step))
         for path, changed in self._new_files():
-            folder = "model" if path.suffix == ".keras" else _parent(path, self.run.folder)
+            folder = _parent(path, self.run.folder)
             log = self._client.log_artifact
             self.sent["files"] += self._taken(log, self._run_id, str(path), folder)
             self._files[path] = changed
@@ -166,6 +167,9 @@ class Mirror:
     def finish(self) -> None:
         """Set the final status, and note in the run folder that nothing is left to be sent."""
         self.terminate()
+        name = self.run.info["mlflow"].get("register")
+        if name and self.run.info["status"] == "FINISHED":
+            mlflow_model.register(self._client, name, self.run.folder, self._run_id)
         self.run.update(mlflow={**self.run.info["mlflow"], "complete": True})
 
     def look(self) -> Literal["there", "deleted", "gone"]:
@@ -369,7 +373,8 @@ class Mirror:
     def _new_files(self) -> Iterator[tuple[Path, int]]:
         for pattern in _FILES:
             for path in sorted(self.run.folder.glob(pattern)):
-                if path.name.startswith(("step-", ".")):  # of the curve; being written
+                # Of the curve; being written.
+                if path.name.startswith(("step-", ".")) or path.is_dir():
                     continue
                 changed = path.stat().st_mtime_ns
                 if self._files.get(path) != changed:

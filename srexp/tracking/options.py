@@ -92,12 +92,15 @@ class MlflowTracking(Tracking, name="mlflow"):
         uri: A server (`http://...`) or a database (`sqlite:///...`); None for
             MLFLOW_TRACKING_URI, else `mlflow.db` in the output folder.
         experiment: The MLflow experiment; None for MLFLOW_EXPERIMENT_NAME or _ID, else `srexp`.
+        register: A registered model of MLflow, of which a finished run becomes a version, with
+            the alias `newest`. None for no version.
         timeout_seconds: Of one request to a server; a dead server costs a few of these at the
             end of a run, and no training time. None for MLFLOW_HTTP_REQUEST_TIMEOUT, else 10.
     """
 
     uri: str | None
     experiment: str | None
+    register: str | None = None
     timeout_seconds: int | None = bounded(1, 600)
 
     def __post_init__(self) -> None:
@@ -110,6 +113,12 @@ class MlflowTracking(Tracking, name="mlflow"):
             _environment_timeout()
         if self.experiment is not None and not self.experiment.strip():
             raise OptionError("experiment='': must be a name", "experiment")
+        if self.register is not None and not re.fullmatch(
+            r"[^/:.%\"'\s][^/:.%\"']*", self.register
+        ):
+            raise OptionError(
+                f"register={self.register}: must be a name without / : . % and quotes", "register"
+            )
 
 
 def place(

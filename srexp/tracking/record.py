@@ -10,6 +10,7 @@ evaluations/               per-image CSV of every evaluation; JSON of those by `
 grids/                     sample pictures
 samples/                   a square of the worst and the best images, from HR, bicubic and the model
 model.keras                the scored weights
+model/                     the same for MLflow, from LR to SR
 report.html                all of it as a page, once it is finished
 """
 

@@ -21,7 +21,11 @@ from srexp.evaluation.scoring import Case, ImageResult, Report, Task, evaluate
 from srexp.evaluation.tables import to_csv
 from srexp.files import file_name, flush, write_atomically
 from srexp.images.io import to_png
+from srexp.models.enlarge import clipped, network_from_lr
+from srexp.models.layers.rewriting import untransposed
 from srexp.options import OptionError
+from srexp.tracking import mlflow_model
+from srexp.tracking.options import MlflowTracking
 from srexp.tracking.record import RunFolder
 from srexp.training import checkpoint, devices, loop
 from srexp.training.activity import Activity
@@ -83,6 +87,7 @@ class Session:
         strategy: Where the step runs; this process is its chief.
         view: MLflow or TensorBoard, or None.
         progress: Where the run is.
+        no_mlflow_model: Why it has none, where it should have one.
     """
 
     experiment: Experiment
@@ -94,6 +99,7 @@ class Session:
     learner: Learner = field(init=False)
     cost: cost.Cost = field(init=False)
     progress: loop.Progress = field(init=False, default_factory=loop.Progress)
+    no_mlflow_model: str | None = field(init=False, default=None)
     _scalars: dict[str, float] = field(init=False, default_factory=dict)
     _latest: tuple[int, list[Report]] = field(init=False, default_factory=lambda: (-1, []))
     _samples: dict[str, list[Sample]] = field(init=False, default_factory=dict)
@@ -310,10 +316,11 @@ class Session:
         return self._evaluate(task, step, weights, "final")
 
     def _save_network(self) -> None:
+        network = self.experiment.model.collapse(self.learner.network)
         # Keras insists on the suffix.
         beside = self.run.folder / f".{os.getpid()}.part.keras"
         try:
-            self.experiment.model.collapse(self.learner.network).save(beside)
+            network.save(beside)
             flush(beside)
             os.replace(beside, self.run.folder / "model.keras")
             flush(self.run.folder)
@@ -322,6 +329,20 @@ class Session:
             raise
         finally:
             beside.unlink(missing_ok=True)
+        if isinstance(self.experiment.tracking, MlflowTracking):
+            self._save_mlflow_model(network)
+
+    def _save_mlflow_model(self, network: keras.Model) -> None:
+        """For whoever loads it from MLflow; the run does without, whatever is wrong with it."""
+        model = self.experiment.model
+        try:
+            made = upscaler(network, model, self.experiment.degradation, self.experiment.channels)
+            whole = clipped(network_from_lr(untransposed(network), made))
+            mlflow_model.save(whole, self.run.folder, model.size_multiple)
+        except OSError:
+            raise
+        except Exception as error:
+            self.no_mlflow_model = f"{type(error).__name__}: {error}".splitlines()[0]
 
     def _log(self, step: int, metrics: dict[str, float], *, final: bool = False) -> None:
         self.run.log(step, metrics, final=final)

@@ -40,6 +40,7 @@ def shown(
         **_run_of(store, run),
         "parent_run_id": parent_run_id or (before.get("parent_run_id") if same else None),
         "run_id": before.get("run_id") if same else None,
+        "register": tracking.register,
         "datasets": _datasets(experiment, materials),
         "tags": {
             **_identity(run),

@@ -79,6 +79,8 @@ def export_run(
         raise OptionError(f"-o {path}: {wanted} for --format {kind}")
     if os.path.lexists(path):
         _check_replaceable(path, kind, overwrite)
+    from srexp.models.enlarge import clipped
+
     exported = export(run)
     sides = exported.sides
     facts = {
@@ -94,7 +96,7 @@ def export_run(
     }  # fmt: skip
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        network = formats.clipped(exported.whole)
+        network = clipped(exported.whole)
         pictures = _pictures(sides.channels, sides.multiple)
         parity, facts = formats.write(
             network, exported.upscaler, beside, kind, weights, pictures, facts

@@ -60,14 +60,6 @@ class Parity:
     sizes: list[tuple[int, int]]
 
 
-def clipped(whole: keras.Model) -> keras.Model:
-    """A network whose results lie in [0, 1]."""
-    import keras
-
-    lr = keras.Input(whole.input_shape[1:], name="lr")
-    return keras.Model(lr, keras.ops.clip(whole(lr), 0.0, 1.0), name=whole.name)
-
-
 def check(kind: str, weights: str) -> None:
     """Raises OptionError: such a file cannot be made here."""
     known = KINDS[kind]
@@ -92,7 +84,7 @@ def write(
     """Write a file, run it, and put into it what is known of it.
 
     Args:
-        network: `clipped`.
+        network: `enlarge.clipped`.
         scored: The run's network as evaluations take it, `[h, w, C]` -> `[H, W, C]`, not clipped:
             what the file is compared with. So whatever was done to the network before (enlarging
             inside, layers rewritten) is compared too.

@@ -388,7 +388,7 @@ def test_a_training_whose_server_was_away_is_sent_later(
     assert set(found.data.metrics) == set(points)
     assert found.info.status == "FINISHED"
     assert found.info.end_time == int(run.info["updated"] * 1000)
-    assert "model/model.keras" in artifacts(client, run_id)
+    assert "model.keras" in artifacts(client, run_id)
     assert any("grids" in str(p) for p in run.folder.rglob("*.png"))
     assert [p for p in artifacts(client, run_id) if p.startswith("images/")]
 

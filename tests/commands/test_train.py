@@ -42,6 +42,7 @@ def test_run_folder_holds_everything_that_the_readme_names(trained) -> None:
         "metrics.jsonl",
         "run.json",
         "model.keras",
+        "model/MLmodel",
         "checkpoints/step-0000040.npz",
         "checkpoints/step-0000060.npz",
         "checkpoints/best.npz",

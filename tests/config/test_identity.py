@@ -22,6 +22,7 @@ IDLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"tracking.uri": "http://h:1"}, {}),
     ({"tracking.experiment": "e2"}, {}),
     ({"tracking.timeout_seconds": 3}, {}),
+    ({"tracking.register": "tiny"}, {}),
     ({"tracking": {"name": "none"}}, {}),
     ({"resume": "latest"}, {}),
     ({"experiment": "mine"}, {}),

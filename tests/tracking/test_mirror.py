@@ -254,7 +254,7 @@ def test_what_is_refused_costs_that_thing_alone(
     run_id = run.info["mlflow"]["run_id"]
     assert "no picture" in str(mirror.refused)
     assert mirror.sent["files"] == 3
-    assert "model/model.keras" not in artifacts(client, run_id)
+    assert "model.keras" not in artifacts(client, run_id)
     assert "evaluations/val_x2/rgb/final.csv" in artifacts(client, run_id)
     assert len(pictures(client, run_id)) == 3
     assert client.get_run(run_id).info.status == "FINISHED"
@@ -396,8 +396,8 @@ def test_a_changed_file_replaces_the_one_of_before(
     (run.folder / "model.keras").write_bytes(b"better")
     mirror.send()
     assert mirror.sent["files"] == 5
-    path = tmp_path / "artifacts" / run.info["mlflow"]["run_id"] / "artifacts" / "model"
-    assert [file.read_bytes() for file in path.iterdir()] == [b"better"]
+    path = tmp_path / "artifacts" / run.info["mlflow"]["run_id"] / "artifacts"
+    assert [file.read_bytes() for file in path.rglob("*.keras")] == [b"better"]
 
 
 def test_the_final_picture_is_that_of_the_best_step(
