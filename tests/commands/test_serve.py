@@ -16,7 +16,7 @@ import requests
 from PIL import Image
 from tests_environment import command_environment
 
-from srexp.commands import serve
+from srexp.commands import serve, upscale
 
 
 def refused(capsys: Any, *typed: str) -> str:
@@ -62,3 +62,33 @@ def test_it_serves_until_it_is_stopped(tmp_path: Path) -> None:
         assert server.wait(30) in (0, 130)
         assert "Traceback" not in server.stderr.read()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_enlarges(trained: Any, tmp_path: Path) -> None:
+    """The same as by `srexp upscale --run`, to the last level."""
+    outputs = str(trained.run.parent)
+    command = [sys.executable, "-m", "srexp", "serve", "--port", "0", "--no-browser",
+               "--output-dir", outputs]  # fmt: skip
+    photo = tmp_path / "photo.png"
+    levels = np.random.default_rng(0).integers(0, 256, (9, 14, 3), np.uint8)
+    Image.fromarray(levels).save(photo)
+    upscale.main([str(photo), "--run", trained.run.name, "--output-dir", outputs])
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=command_environment(tmp_path / "home"), stdout=subprocess.PIPE,
+        text=True,
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[1]
+        (run,) = requests.get(f"{address}api", timeout=60).json()["runs"]
+        assert (run["id"], run["scale"]) == (trained.run.name, 2)
+        asked = {"data": photo.read_bytes(), "timeout": 120}
+        answer = requests.post(f"{address}api/upscale?run={run['id']}", **asked)
+        other = requests.post(f"{address}api/upscale?run=../{run['id']}", **asked)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) in (0, 130)
+    assert other.status_code == 404 and "no finished run of that id" in other.json()["error"]
+    with (
+        Image.open(io.BytesIO(answer.content)) as ours,
+        Image.open(tmp_path / "photo_x2.png") as by,
+    ):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(by))
