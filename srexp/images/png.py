@@ -1,11 +1,17 @@
-"""PNG files of 16 bits a sample, of which Pillow reads 8 and writes grey alone."""
+"""PNG files that Pillow does not read or write as we need them.
+
+Those of 16 bits a sample, of which it reads 8 and writes grey alone, and long animations, of which
+it keeps all frames in memory.
+"""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import count as counter
 from typing import BinaryIO
 
 import numpy as np
@@ -84,11 +90,7 @@ def write_deep(
         level: Of the compression, 1 to 9.
     """
     height, width, channels = samples.shape
-
-    def chunk(name: bytes, content: bytes) -> None:
-        file.write(struct.pack(">I", len(content)) + name + content)
-        file.write(struct.pack(">I", zlib.crc32(name + content)))
-
+    chunk = partial(_write_chunk, file)
     file.write(SIGNATURE)
     colour_type = (channels > 2) * _COLOUR + (channels % 2 == 0) * _ALPHA
     chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
@@ -106,3 +108,53 @@ def write_deep(
         chunk(b"IDAT", packed.compress(filtered.tobytes()))
     chunk(b"IDAT", packed.flush())
     chunk(b"IEND", b"")
+
+
+def write_animation(
+    file: BinaryIO, frames: Iterable[tuple[bytes, int]], count: int, loops: int | None
+) -> None:
+    """Write an animated PNG frame by frame (PNG Specification, third edition, chapter 4.9).
+
+    Args:
+        file: Where to.
+        frames: Each a PNG of its own, all of one size and kind, and how many milliseconds it is
+            shown (at most 65,535). What stands before the first one's pixels goes in as well.
+        count: How many there are.
+        loops: How often it is shown; 0 and None for without end.
+    """
+    chunk = partial(_write_chunk, file)
+    numbers = counter()
+    file.write(SIGNATURE)
+    for index, (content, milliseconds) in enumerate(frames):
+        began = False
+        for name, part in _chunks(content):
+            if name == b"IHDR":
+                size = part[:8]
+            if name == b"IDAT" and not began:
+                began = True
+                if index == 0:
+                    chunk(b"acTL", struct.pack(">II", count, loops or 0))
+                shown = struct.pack(">HH", min(65535, milliseconds), 1000)
+                # At the corner, in place of what was there.
+                chunk(
+                    b"fcTL", struct.pack(">I", next(numbers)) + size + bytes(8) + shown + bytes(2)
+                )
+            if name == b"IDAT" and index > 0:
+                chunk(b"fdAT", struct.pack(">I", next(numbers)) + part)
+            elif index == 0 and name != b"IEND":
+                chunk(name, part)
+    chunk(b"IEND", b"")
+
+
+def _write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
+    file.write(struct.pack(">I", len(content)) + name + content)
+    file.write(struct.pack(">I", zlib.crc32(name + content)))
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each, of a sound PNG."""
+    place = len(SIGNATURE)
+    while place < len(content):
+        (length,) = struct.unpack(">I", content[place : place + 4])
+        yield content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
+        place += 12 + length

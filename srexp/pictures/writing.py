@@ -7,7 +7,8 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -116,16 +117,18 @@ def write(
     kind: Format,
     beside: Beside,
     *,
+    count: int = 1,
     quality: int | None = None,
     note: str = "",
 ) -> list[str]:
-    """Write a picture or an animation.
+    """Write a picture or an animation, of which one frame at a time is in memory (of a GIF all).
 
     Args:
         file: Where to; opened for reading too, since TIFF and WebP go back.
         frames: uint8, or uint16 where the format holds as much.
         kind: What as.
         beside: What else goes in.
+        count: Of the frames.
         quality: 1 to 100, of formats that lose something; None: its usual one, or lossless.
         note: How it was made; see `read_note`.
 
@@ -137,7 +140,6 @@ def write(
     """
     frames = iter(frames)
     first = next(frames)
-    rest: Iterable[Frame] = frames if kind.animated else ()
     exif = _exif(beside.exif, note) if kind.exif else b""
     if first.colour.dtype == np.uint16:
         _write_deep(file, first, kind, beside, exif)
@@ -162,27 +164,85 @@ def write(
             options["subsampling"] = 0
     if kind.name == "GIF" and note:
         options["comment"] = note.encode()
-    # Pillow wants all frames' times at once, and so all frames.
-    if kind.animated and (more := list(rest)):
-        times = [round(frame.milliseconds) for frame in (first, *more)]
-        options |= {"save_all": True, "append_images": [_image(one, kind) for one in more],
-                    "duration": times}  # fmt: skip
+    remarks = []
+    if beside.exif and not _takes(kind, options):
+        options["exif"] = _exif(b"", note)
+        remarks.append("its EXIF is damaged, and left out")
+    if not kind.animated or count == 1:
+        _image(first, kind).save(file, kind.name, **options)
+    elif kind.name == "PNG":
+        _write_animated_png(file, chain([first], frames), count, beside.loops, options)
+    else:
+        animation = _Animation(chain([first], frames), kind, count)
         if beside.loops is not None:
             options["loop"] = beside.loops
         if kind.name == "GIF":
             options["disposal"] = 2
-    image = _image(first, kind)
+        animation.save(file, kind.name, save_all=True, duration=animation.milliseconds, **options)
+    return remarks
+
+
+def _takes(kind: Format, options: dict[str, Any]) -> bool:
+    """Whether EXIF can be written: tags may be of types that they should not have."""
     try:
-        image.save(file, kind.name, **options)
+        Image.new("RGB", (1, 1)).save(io.BytesIO(), kind.name, **options)
     except (ValueError, TypeError, RuntimeError, LookupError, struct.error):
-        if not beside.exif:
-            raise
-        # Tags of types that they should not have: what was read need not be what can be written.
-        file.seek(0)
-        file.truncate()
-        image.save(file, kind.name, **{**options, "exif": _exif(b"", note)})
-        return ["its EXIF is damaged, and left out"]
-    return []
+        return False
+    return True
+
+
+class _Animation(Image.Image):
+    """Frames as Pillow's writers ask for them, one after the other.
+
+    Attributes:
+        n_frames: How many there are.
+        milliseconds: How long each is shown that was asked for so far.
+    """
+
+    def __init__(self, frames: Iterator[Frame], kind: Format, count: int) -> None:
+        super().__init__()
+        self.n_frames, self.is_animated = count, True
+        self.milliseconds: list[int] = []
+        self._frames, self._kind = frames, kind
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        """Go on to the next one; a writer goes back at its end alone, when all is written."""
+        if frame < len(self.milliseconds):
+            return
+        made = next(self._frames, None)
+        if made is None:
+            raise EOFError
+        self.milliseconds.append(round(made.milliseconds))
+        image = _image(_with_alpha(made) if self._kind.name != "GIF" else made, self._kind)
+        self.im, self._mode, self._size = image.im, image.mode, image.size
+
+    def tell(self) -> int:
+        """The one that is here."""
+        return len(self.milliseconds) - 1
+
+
+def _write_animated_png(
+    file: BinaryIO,
+    frames: Iterator[Frame],
+    count: int,
+    loops: int | None,
+    options: dict[str, Any],
+) -> None:
+    def files() -> Iterator[tuple[bytes, int]]:
+        for frame in frames:
+            one = io.BytesIO()
+            _image(_with_alpha(frame), FORMATS["png"]).save(one, "PNG", **options)
+            yield one.getvalue(), round(frame.milliseconds)
+
+    png.write_animation(file, files(), count, loops)
+
+
+def _with_alpha(frame: Frame) -> Frame:
+    """All frames of an animation are of one kind, and a later one may be transparent."""
+    if frame.alpha is not None:
+        return frame
+    return replace(frame, alpha=np.full((*frame.colour.shape[:2], 1), 255, frame.colour.dtype))
 
 
 def _image(frame: Frame, kind: Format) -> Image.Image:

@@ -308,7 +308,10 @@ def _enlarge(
             yield larger if kind.deep else _in_8_bits(larger)
 
     beside = Beside(loops=picture.beside.loops) if settings.strip else picture.beside
-    options = {"quality": settings.quality, "note": "" if settings.strip else note}
+    options = {
+        "quality": settings.quality, "note": "" if settings.strip else note,
+        "count": picture.count,
+    }  # fmt: skip
     remarks += writing.write(file, frames(), kind, beside, **options)  # type: ignore[arg-type]
     remarks += writing.losses(kind, picture.deep, picture.count, clear)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def _frames(content, name="x"):
 
 def _written(frames, kind, beside=None, **options):
     file = io.BytesIO()
-    writing.write(file, frames, writing.FORMATS[kind], beside or Beside(), **options)
+    count = len(frames)
+    writing.write(file, frames, writing.FORMATS[kind], beside or Beside(), count=count, **options)
     return file.getvalue()
 
 
@@ -124,6 +126,42 @@ def test_animations_are_read_frame_by_frame_with_times_and_loops(kind):
     back, again = _frames(_written(frames, kind.lower(), picture.beside))
     assert [int(frame.colour[0, 0, 0]) for frame in again] == [0, 100, 200]
     assert back.beside.loops == picture.beside.loops
+    if kind != "WEBP":
+        assert [frame.milliseconds for frame in again] == [40, 80, 120]
+
+
+@pytest.mark.parametrize("kind", ["webp", "png"])
+def test_long_animations_are_written_frame_by_frame(kind):
+    """Opaque frames and clear ones; by Pillow each comes back as it was."""
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (20, 6, 7, 3), np.uint8)
+    alphas = [None if index % 3 else np.full((6, 7, 1), 255 - index, np.uint8)
+              for index in range(20)]  # fmt: skip
+    alphas[0] = None
+    alive = set()
+
+    def frames():
+        for index in range(20):
+            colour = colours[index].copy()
+            alive.add(index)
+            weakref.finalize(colour, alive.remove, index)
+            yield Frame(colour, alphas[index], 10 + index)
+            assert len(alive) <= 3, "all are in memory"
+
+    file = io.BytesIO()
+    beside = Beside(profile=SRGB, loops=2)
+    writing.write(file, frames(), writing.FORMATS[kind], beside, count=20, note="made")
+    with Image.open(file) as back:
+        assert (back.n_frames, back.info["loop"], back.info["icc_profile"]) == (20, 2, SRGB)
+        for index in range(20):
+            back.seek(index)
+            levels = np.asarray(back.convert("RGBA"))
+            assert (levels[..., :3] == colours[index]).all(), index
+            wanted = 255 if alphas[index] is None else alphas[index]
+            assert (levels[..., 3:] == wanted).all(), index
+            if kind == "png":
+                assert back.info["duration"] == 10 + index
+    assert writing.read_note(file.getvalue()) == "made"
 
 
 def test_cmyk_goes_through_its_profile_and_grey_and_rgb_profiles_are_kept():
