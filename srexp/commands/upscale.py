@@ -39,6 +39,7 @@ _EXAMPLES = """\
   srexp upscale photo.jpg                      photo_x2.png, twice as large
   srexp upscale photo.jpg -s 4 -o large.jpg    four times as large, a JPEG
   srexp upscale holiday/ --width 3840 -o out/  a folder with all below it, 3840 pixels wide
+  srexp upscale photo.jpg --kind web           a picture from the net, with JPEG's blocks
   srexp upscale photo.jpg --run latest         by a network of yours
   srexp upscale - < photo.png > large.png      from stdin to stdout
 """
@@ -72,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         size.add_argument(f"--{side}", type=whole_number(1), metavar=side[0].upper(),
                           help="of the result, in pixels")  # fmt: skip
     by = parser.add_mutually_exclusive_group()
-    kinds = bundled.kinds()
-    by.add_argument("--kind", choices=kinds, help=f"of the networks that come with srexp "
-                    f"(default: {kinds[0]})")  # fmt: skip
+    told = "; ".join(f"{kind}: {what}" for kind, what in bundled.KINDS.items())
+    by.add_argument("--kind", choices=tuple(bundled.KINDS), help="which of the networks that come "
+                    f"with srexp. {told} (default: {bundled.USUAL})")  # fmt: skip
     by.add_argument("--run", help=f"by the network of a run: {RUN}")
     by.add_argument("--model", choices=MATLAB_INTERPOLATIONS, help="by a resampler")
     add(
@@ -135,7 +136,7 @@ def _method(given: argparse.Namespace) -> Method:
         except (RunError, OptionError) as error:
             fail(str(error))
     else:
-        method = bundled.method(given.kind or bundled.kinds()[0])
+        method = bundled.method(given.kind or bundled.USUAL)
     method.ensemble = ensemble
     return method
 

@@ -95,8 +95,8 @@ def load(
     if isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= 16:
         raise OptionError(f"scale={scale!r}: must be a whole number from 1 to 16")
     if network == "tiny":
-        if kind not in bundled.kinds():
-            raise OptionError(f"kind={kind!r}: must be one of {', '.join(bundled.kinds())}")
+        if kind not in bundled.KINDS:
+            raise OptionError(f"kind={kind!r}: must be one of {', '.join(bundled.KINDS)}")
         method = bundled.method(kind)
     else:
         from srexp.tracking.record import find_run

@@ -61,7 +61,7 @@ class Networks:
         known: dict[str, Method] = self._here.__dict__
         key = f"run {run}" if run else f"kind {kind}"
         if key not in known:
-            known[key] = self.of_run(run) if run else bundled.method(kind or bundled.kinds()[0])
+            known[key] = self.of_run(run) if run else bundled.method(kind or bundled.USUAL)
         method = known[key]
         method.ensemble = ensemble
         return method
@@ -180,7 +180,7 @@ class _Api:
         return JSONResponse(
             {
                 "version": __version__,
-                "kinds": bundled.kinds(),
+                "kinds": bundled.KINDS,
                 "scales": list(_SCALES),
                 "formats": list(writing.FORMATS),
                 "runs": [
@@ -305,8 +305,8 @@ class _Asked:
             raise Refused(404, f"run={self.run}: no finished run of that id; GET api lists them")
         if self.run is not None and self.kind is not None:
             raise Refused(400, "kind and run: one of the two")
-        if self.kind is not None and self.kind not in bundled.kinds():
-            raise Refused(400, f"kind={self.kind}: must be one of {', '.join(bundled.kinds())}")
+        if self.kind is not None and self.kind not in bundled.KINDS:
+            raise Refused(400, f"kind={self.kind}: must be one of {', '.join(bundled.KINDS)}")
         sizes = [key for key in ("scale", "width", "height") if key in query]
         if len(sizes) > 1:
             raise Refused(400, f"{' and '.join(sizes)}: one of them")

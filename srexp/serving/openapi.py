@@ -87,7 +87,7 @@ def parameters() -> list[dict[str, Any]]:
         "scale": ({"enum": [2, 3, 4, 8]}, "times as large; 2, or the run's, unless given"),
         "width": ({"type": "integer", "minimum": 1}, "of the result, in pixels; in place of scale"),
         "height": ({"type": "integer", "minimum": 1}, "likewise"),
-        "kind": ({"enum": bundled.kinds()}, "of the networks that come with srexp"),
+        "kind": ({"enum": list(bundled.KINDS)}, "of the networks that come with srexp"),
         "run": ({"type": "string"}, "a finished run's id, in place of kind"),
         "format": ({"enum": formats}, "without: one that loses nothing; own: the picture's"),
         "quality": ({"type": "integer", "minimum": 1, "maximum": 100}, "of jpeg, webp, avif"),

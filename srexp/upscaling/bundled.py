@@ -12,13 +12,16 @@ from srexp.upscaling.network import Network
 FOLDER = Path(__file__).parent.parent / "weights"
 
 
-def kinds() -> list[str]:
-    """What there are networks for, as `clean`."""
-    return sorted({path.stem.split("_")[1] for path in FOLDER.glob("tiny_*_x*.tflite")})
+# What each is for; the first is taken unless another is asked for.
+KINDS = {
+    "clean": "pictures that were made smaller and hardly compressed",
+    "web": "pictures from the net, with JPEG's blocks, a little blur and noise",
+}
+USUAL = "clean"
 
 
 def method(kind: str) -> Method:
-    """Enlarges by the bundled networks of a kind, which is one of `kinds`."""
+    """Enlarges by the bundled networks of a kind, which is one of `KINDS`."""
     files = {
         int(path.stem.rsplit("x", 1)[1]): path for path in FOLDER.glob(f"tiny_{kind}_x*.tflite")
     }

@@ -314,4 +314,4 @@ def test_the_description_says_what_there_is(server: str) -> None:
     refused = requests.post(f"{server}/api/upscale?x=1", data=b"x", timeout=60).json()["error"]
     assert parameters == set(refused.removeprefix("x: not known; there are ").split(", "))
     about = requests.get(f"{server}/api", timeout=60).json()
-    assert about["kinds"] == bundled.kinds() and about["limits"]["megapixels"] == 64
+    assert about["kinds"] == bundled.KINDS and about["limits"]["megapixels"] == 64

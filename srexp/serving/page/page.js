@@ -7,7 +7,8 @@ const about = await (await fetch("api")).json();
 $("version").textContent = about.version;
 for (const scale of about.scales) $("scale").add(new Option(`${scale} times`, scale));
 $("scale").add(new Option("a width of …", "width"));
-for (const kind of about.kinds) $("network").add(new Option(`tiny ${kind}`, `kind=${kind}`));
+for (const [kind, what] of Object.entries(about.kinds))
+  $("network").add(new Option(`${kind}: ${what}`, `kind=${kind}`));
 for (const run of about.runs)
   $("network").add(new Option(`x${run.scale} ${run.title} (${run.id})`, `run=${run.id}`));
 $("format").add(new Option("lossless", ""));
