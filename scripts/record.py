@@ -1,11 +1,14 @@
-"""Keep what a finished run reached in docs/results/, and write the table of docs/results.md.
+"""Keep what a finished run or sweep reached in docs/results/, and write docs/results.md's tables.
 
     python scripts/record.py RUN NAME [--output-dir DIR]
-    python scripts/record.py                      # the table alone
+    python scripts/record.py SWEEP_FOLDER NAME    # its runs are in the folder above `sweeps/`
+    python scripts/record.py                      # the tables alone
 
-writes docs/results/NAME/: every image's scores as the run wrote them (SET_xN_PROTOCOL.csv), the
-curve of the validation images (curve.csv) and what the run was (run.json): command, seed, steps,
-seconds of training with its evaluations, parameters, machine, versions.
+writes docs/results/NAME/. Of a run: every image's scores as the run wrote them
+(SET_xN_PROTOCOL.csv), the curve of the validation images (curve.csv) and what the run was
+(run.json): command, seed, steps, seconds of training with its evaluations, parameters, machine,
+versions. Of a sweep: its figure, and for each run what was swept, the means over the images of the
+last benchmark and the last dead units (runs.csv), and what the sweep was (sweep.json).
 """
 
 from __future__ import annotations
@@ -13,15 +16,20 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
+from srexp.evaluation.statistics import t_interval
+from srexp.sweeps.results import JobResult, from_json
 from srexp.tracking.record import RunFolder, find_run
 
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results"
-_BEGIN, _END = "<!-- made by scripts/record.py: begin -->\n", "<!-- end -->\n"
+_BEGIN, _END = "<!-- {}, made by scripts/record.py: begin -->\n", "<!-- end -->\n"
 # Published PSNR in dB: of the tables in conf/table/.
 _TABLES = {"srcnn": "srcnn", "fsrcnn": "fsrcnn", "espcn": "espcn", "vdsr": "vdsr"}
 
@@ -34,12 +42,16 @@ def main() -> None:
     parser.add_argument("name", nargs="?")
     parser.add_argument("--output-dir", type=Path, default=Path("outputs"))
     given = parser.parse_args()
-    if given.run:
+    if given.run and Path(given.run, "sweep.json").is_file():
+        record_sweep(Path(given.run), RESULTS / given.name)
+    elif given.run:
         record(find_run(given.run, given.output_dir), RESULTS / given.name)
     page = DOCS / "results.md"
     text = page.read_text(encoding="utf-8")
-    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    page.write_text(before + _BEGIN + table() + _END + after, encoding="utf-8")
+    for what, made in (("runs", table()), ("sweeps", sweep_tables())):
+        before, rest = text.split(_BEGIN.format(what))
+        text = before + _BEGIN.format(what) + made + _END + rest.split(_END, 1)[1]
+    page.write_text(text, encoding="utf-8")
 
 
 def record(run: RunFolder, folder: Path) -> None:
@@ -54,7 +66,6 @@ def record(run: RunFolder, folder: Path) -> None:
         writer.writerow(["step", "val_psnr", "val_psnr_gain"])
         for step, psnr, gain in _curve(run):
             writer.writerow([step, f"{psnr:.4f}", f"{gain:.4f}"])
-    environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
     facts = {
         "command": f"srexp train {run.info['typed']}",
         "model": run.config["model"]["name"],
@@ -64,9 +75,60 @@ def record(run: RunFolder, folder: Path) -> None:
         "best_step": run.info["progress"]["best_step"],
         "seconds": round(run.info["progress"]["seconds"]),
         **run.info["cost"],
-        **{key: environment[key] for key in ("processor", "cores", "python", "packages")},
+        **_surroundings(run),
     }
-    (folder / "run.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    _write(folder / "run.json", facts)
+
+
+def _surroundings(run: RunFolder) -> dict[str, Any]:
+    environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
+    return {key: environment[key] for key in ("processor", "cores", "python", "packages")}
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def record_sweep(sweep: Path, folder: Path) -> None:
+    """Copy what is to be kept."""
+    known = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
+    jobs = from_json({"format": known["format"], "jobs": known["jobs"]})
+    assert all(job.counts for job in jobs), [job.name for job in jobs if not job.counts]
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(sweep / "summary.png", folder / "summary.png")
+    runs = [find_run(str(job.run), sweep.parent.parent) for job in jobs]
+    rows = [_row(job, run) for job, run in zip(jobs, runs, strict=True)]
+    with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    facts = {
+        "command": f"srexp train experiment={folder.name}",
+        "swept": list(jobs[0].choices),
+        "task": jobs[0].task,
+        "steps": runs[0].info["progress"]["step"],
+        **_surroundings(runs[0]),
+    }
+    _write(folder / "sweep.json", facts)
+
+
+def _row(job: JobResult, run: RunFolder) -> dict[str, Any]:
+    with (run.folder / "evaluations" / job.task / "final.csv").open(encoding="utf-8") as file:
+        images = list(csv.DictReader(file))
+    numbers = list(images[0])[list(images[0]).index("image") + 1 :]
+    of_images = {name: mean(float(row[name]) for row in images) for name in numbers}
+    dead = [
+        point["metrics"]["train/dead_units"]
+        for line in (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        if "train/dead_units" in (point := json.loads(line))["metrics"]
+    ]
+    return {
+        **job.choices,
+        **{name: f"{value:.6g}" for name, value in of_images.items()},
+        "dead_units": f"{dead[-1]:.4f}" if dead else "",
+        "parameters": run.info["cost"]["parameters"],
+        "ms_a_step": f"{1000 * run.info['progress']['seconds'] / run.info['progress']['step']:.1f}",
+    }
 
 
 def _curve(run: RunFolder) -> list[tuple[int, float, float]]:
@@ -114,6 +176,47 @@ def _published(model: str, images: str, scale: int) -> str:
     rows: dict[str, Any] = compose("reproduce", [f"table={_TABLES[model]}"])["table"]["rows"]
     row = rows.get(f"{images}_x{scale}")
     return f"{row['psnr']:.2f}" if row else "-"
+
+
+def sweep_tables() -> str:
+    """All recorded sweeps, as Markdown: a row for each combination, over its seeds."""
+    parts = []
+    for folder in sorted(path for path in RESULTS.iterdir() if (path / "sweep.json").is_file()):
+        facts = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+        with (folder / "runs.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        keys = [key for key in facts["swept"] if key != "seed"]
+        groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        for row in rows:
+            groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+        extra = [name for name in ("checkerboard", "dead_units") if any(r.get(name) for r in rows)]
+        titles = [*keys, "gain, dB", *(name.replace("_", " ") for name in extra),
+                  "parameters", "ms a step"]  # fmt: skip
+        lines = [
+            f"### {folder.name}\n",
+            f"`{facts['command']}`: {facts['steps']:,} steps, {facts['task']}, {len(rows)} runs "
+            f"([runs.csv](results/{folder.name}/runs.csv)).\n",
+            f"| {' | '.join(titles)} |",
+            f"|{'---|' * len(titles)}",
+        ]
+        for values, members in groups.items():
+            cells = [*values, _over_seeds(members)]
+            for name in extra:
+                found = [float(row[name]) for row in members if row[name]]
+                cells.append(f"{mean(found):.2f}" if found else "-")
+            speed = median(float(row["ms_a_step"]) for row in members)
+            cells += [f"{int(members[0]['parameters']):,}", f"{speed:.0f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"\n![{folder.name}](results/{folder.name}/summary.png)\n")
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _over_seeds(rows: Iterable[dict[str, str]]) -> str:
+    """The mean gain, and half its 95 % interval."""
+    found = t_interval([float(row["psnr_gain"]) for row in rows])
+    half = (found.high - found.low) / 2
+    return f"{found.mean:+.2f}" + (f" ± {half:.2f}" if math.isfinite(half) else "")
 
 
 if __name__ == "__main__":
