@@ -38,7 +38,7 @@ def bundle(run: RunFolder, kind: str) -> None:
     """Export, compare, write."""
     exported = export(run)
     content = exported.content("float16")
-    sides, progress = exported.sides, exported.progress
+    sides = exported.sides
     assert sides.reach is not None and sides.channels == 3 and content is not None
     WEIGHTS.mkdir(exist_ok=True)
     file = WEIGHTS / f"tiny_{kind}_x{sides.scale}.tflite"
@@ -51,7 +51,7 @@ def bundle(run: RunFolder, kind: str) -> None:
         "multiple": sides.multiple,
         "file": hashlib.sha256(content).hexdigest(),
         "parameters": int(sum(np.prod(v.shape) for v in exported.network.trainable_variables)),
-        "step": progress.step,
+        "step": exported.step,
         "running_average": exported.averaged,
         "largest_difference": float(np.abs(ours - theirs).max()),
         "typed": run.info.get("title"),

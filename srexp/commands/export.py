@@ -5,41 +5,49 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from srexp.options import OptionError
-from srexp.terminal.arguments import RUN, add_output_dir, make_parser, path_type
+from srexp.terminal.arguments import RUN, add_output_dir, make_parser, path_type, whole_number
 from srexp.terminal.exit import fail
+from srexp.upscaling import bundled
 from srexp.upscaling.formats import KINDS
 
-if TYPE_CHECKING:
-    from srexp.tracking.record import RunFolder
-
 _DESCRIPTION = """\
-A finished run's network as a file for other programs: LR in, SR in [0, 1] out, of any height and
-width, whatever enlarging it needs inside. The file is run by its own runtime and compared with the
-network; what is known of it is written into it."""
+A finished run's network, or a bundled one, as a file for other programs: LR in, SR in [0, 1] out,
+of any height and width, whatever enlarging it needs inside. The file is run by its own runtime and
+compared with what is scored; what is known of it is written into it."""
 
 _EXAMPLES = """\
   srexp export latest --format litert                  RUN_x2.tflite, float16 weights
   srexp export latest --format litert --weights int8   smaller, with its loss in dB
   srexp export RUN --format keras -o network.keras     loads where srexp is not installed
   srexp export RUN --format onnx                       pip install 'srexp[onnx]'
+  srexp export bundled --kind web -s 4 --format onnx   what comes with srexp
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     given = _parser().parse_args(arguments)
-    from srexp.tracking.record import RunError
+    from srexp.tracking.record import RunError, find_run
     from srexp.training.checkpoint import CheckpointError
-    from srexp.upscaling.export_file import export_run
+    from srexp.upscaling.export_file import export_bundled, export_run
 
+    options = {
+        "path": given.output, "weights": given.weights, "overwrite": given.overwrite,
+        "licence": given.licence,
+    }  # fmt: skip
+    ours = given.run == "bundled"
+    if not ours and (given.kind or given.scale):
+        fail(
+            f"{'--kind' if given.kind else '-s'}: is for srexp export bundled; a run is of one kind"
+        )
     try:
-        done = export_run(
-            _run(given), given.format, path=given.output,
-            weights=given.weights, overwrite=given.overwrite, licence=given.licence,
-        )  # fmt: skip
+        if ours:
+            kind, scale = given.kind or bundled.USUAL, given.scale or 2
+            done = export_bundled(kind, scale, given.format, **options)
+        else:
+            done = export_run(find_run(given.run, given.output_dir), given.format, **options)
     except (RunError, OptionError, CheckpointError) as error:
         fail(str(error))
     except OSError as error:
@@ -56,22 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def _run(given: argparse.Namespace) -> RunFolder:
-    from srexp.tracking.record import RunError, find_run
-    from srexp.upscaling.bundled import FOLDER
-
-    try:
-        return find_run(given.run, given.output_dir)
-    except RunError:
-        if given.run == "bundled":
-            fail(f"run bundled: the networks that come with srexp are files already, in {FOLDER}")
-        raise
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser("export", _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
-    add("run", metavar="RUN", help=RUN)
+    add("run", metavar="RUN", help=f"{RUN}; or bundled, a network that comes with srexp")
+    add("--kind", choices=tuple(bundled.KINDS), help=f"of bundled (default: {bundled.USUAL})")
+    add("-s", "--scale", type=whole_number(2, 8), help="of bundled (default: 2)")
     add("--format", choices=tuple(KINDS), required=True, help="what kind of file")
     add("-o", "--output", type=path_type, metavar="FILE",
         help="the file, or the folder of a SavedModel (default: RUN_xSCALE, here)")  # fmt: skip

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from srexp.models.upscaler import Upscaler
-    from srexp.training.loop import Progress
+    from srexp.training.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Exported:
         network: As it is used, in Keras.
         whole: The same from LR to SR, not clipped, without transposed convolutions of stride 1.
         upscaler: The same, as evaluations take it.
-        progress: How far it was trained.
+        step: How far it was trained.
         averaged: Whether its weights are running averages.
     """
 
@@ -54,7 +54,7 @@ class Exported:
     network: keras.Model
     whole: keras.Model
     upscaler: Upscaler
-    progress: Progress
+    step: int
     averaged: bool
 
     def content(self, weights: str = "float32") -> bytes | None:
@@ -80,14 +80,28 @@ def export(run: RunFolder) -> Exported:
 
     here = Paths(run.folder.parent, Path(run.config["paths"]["data_dir"]))
     experiment = experiment_here(run, here)
+    with quiet_import():
+        from srexp.training.trained import load_network
+
+        network, progress, averaged = load_network(run, experiment, "best")
+    return exported(network, experiment, progress.step, averaged)
+
+
+def exported(network: keras.Model, experiment: Experiment, step: int, averaged: bool) -> Exported:
+    """A network of an experiment, with its enlarging.
+
+    Args:
+        network: As it is used (`Model.collapse`).
+        experiment: What it was trained by.
+        step: As of `Exported`.
+        averaged: Likewise.
+    """
     model, scale = experiment.model, experiment.degradation.scale
     with quiet_import():
         from srexp.evaluation.inference import upscaler
         from srexp.models.enlarge import network_from_lr
         from srexp.models.layers.rewriting import untransposed
-        from srexp.training.trained import load_network
 
-        network, progress, averaged = load_network(run, experiment, "best")
         made = upscaler(network, model, experiment.degradation, experiment.channels)
         whole = network_from_lr(untransposed(network), made)
     field, factor = made.receptive_field, model.input_factors(scale)[0]
@@ -98,7 +112,7 @@ def export(run: RunFolder) -> Exported:
         None if field is None else -(-field.reach // factor) + made.kernel_reach,
         model.size_multiple // math.gcd(model.size_multiple, factor),
     )
-    return Exported(sides, network, whole, made, progress, averaged)
+    return Exported(sides, network, whole, made, step, averaged)
 
 
 def litert(network: keras.Model, *, weights: str = "float32") -> bytes:

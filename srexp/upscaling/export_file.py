@@ -1,8 +1,12 @@
-"""A run as a file for other programs: where it goes, what is said of it, what it is tried on."""
+"""A run, or a bundled network, as a file for other programs.
+
+Where it goes, what is said of it, what it is tried on.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from srexp.images.resize import resize
 from srexp.options import OptionError
 from srexp.tracking.record import RunError, RunFolder
 from srexp.upscaling import formats
-from srexp.upscaling.export import export
+from srexp.upscaling.export import Exported, export
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,13 @@ class Done:
 _HERE = ("paths", "tracking", "data", "benchmark", "resume", "init_from", "metric")
 
 
-def export_run(
-    run: RunFolder,
-    kind: str,
-    *,
-    path: Path | None = None,
-    weights: str | None = None,
-    overwrite: bool = False,
-    licence: str = "",
-) -> Done:
+def export_run(run: RunFolder, kind: str, **options: Any) -> Done:
     """Write a finished run's network as one of `formats.KINDS`; whole, or not at all.
 
     Args:
         run: The run.
         kind: Of file.
-        path: Where; None for `RUN_xSCALE` with the kind's ending, in the current folder.
-        weights: How they are kept; None for the kind's usual way.
-        overwrite: Replace what is there.
-        licence: Of the weights, as text.
+        options: `path`, `weights`, `overwrite` and `licence`, as of `_written`.
 
     Raises:
         RunError: The run is not finished.
@@ -63,36 +56,86 @@ def export_run(
         OptionError: Such a file cannot be made, or is there.
         OSError: It cannot be written.
     """
-    made = formats.KINDS[kind]
-    weights = weights or made.weights[0]
-    formats.check(kind, weights)
     if run.info["status"] != "FINISHED":
         raise RunError(
             f"run={run.id}: is {run.info['status']}, and only a finished run is exported; "
             f"srexp train resume={run.id} goes on with it"
         )
-    scale = run.config["degradation"]["scale"]
+
+    def made() -> tuple[Exported, dict[str, Any]]:
+        about = {"run": run.id, "scores": run.info.get("result")}
+        return export(run), {**about, "configuration": run.config}
+
+    return _written(made, run.id, run.config["degradation"]["scale"], kind, **options)
+
+
+def export_bundled(name: str, scale: int, kind: str, **options: Any) -> Done:
+    """As `export_run`, a network that comes with srexp.
+
+    Args:
+        name: `clean` or another of `bundled.KINDS`.
+        scale: Of the network.
+        kind: Of file.
+        options: As of `export_run`.
+    """
+    from srexp.upscaling import of_bundled
+
+    def made() -> tuple[Exported, dict[str, Any]]:
+        network, config, facts = of_bundled.export_bundled(name, scale)
+        about = {"bundled": f"tiny {name}", "scores": facts["result"]}
+        return network, {**about, "configuration": config}
+
+    return _written(made, f"tiny_{name}", scale, kind, **options)
+
+
+def _written(
+    make: Callable[[], tuple[Exported, dict[str, Any]]],
+    name: str,
+    scale: int,
+    kind: str,
+    *,
+    path: Path | None = None,
+    weights: str | None = None,
+    overwrite: bool = False,
+    licence: str = "",
+) -> Done:
+    """Check, make the network, write it.
+
+    Args:
+        make: Gives the network and what is to be said of it.
+        name: Of the file, where `path` is None: `NAME_xSCALE` with the kind's ending, in the
+            current folder.
+        scale: Likewise.
+        kind: Of file.
+        path: Where.
+        weights: How they are kept; None for the kind's usual way.
+        overwrite: Replace what is there.
+        licence: Of the weights, as text.
+    """
+    known = formats.KINDS[kind]
+    weights = weights or known.weights[0]
+    formats.check(kind, weights)
     if path is None:
-        path = Path(f"{run.id}_x{scale}{made.ending}")
-    elif path.suffix != made.ending:
-        wanted = f"must end in {made.ending}" if made.ending else "is a folder, without an ending"
+        path = Path(f"{name}_x{scale}{known.ending}")
+    elif path.suffix != known.ending:
+        wanted = f"must end in {known.ending}" if known.ending else "is a folder, without an ending"
         raise OptionError(f"-o {path}: {wanted} for --format {kind}")
     if os.path.lexists(path):
         _check_replaceable(path, kind, overwrite)
     from srexp.models.enlarge import clipped
 
-    exported = export(run)
+    exported, about = make()
     sides = exported.sides
+    config = about.pop("configuration")
     facts = {
-        "made_by": f"srexp {__version__}", "run": run.id, "step": exported.progress.step,
+        "made_by": f"srexp {__version__}", **about, "step": exported.step,
         "running_average": exported.averaged, "scale": scale,
         "channels": "RGB" if sides.channels == 3 else "Y, studio range over 255",
         "layout": "[N, height, width, channels]", "input_range": [0, 1], "output_range": [0, 1],
         "sides_divide_by": sides.multiple, "reach_in_lr_pixels": sides.reach,
         "least_side": _LEAST_SIDE, "licence": licence or None,
-        "scores": run.info.get("result"),
         # Without what is of this machine alone.
-        "configuration": {k: v for k, v in run.config.items() if k not in _HERE},
+        "configuration": {k: v for k, v in config.items() if k not in _HERE},
     }  # fmt: skip
     beside = path.with_name(f".{os.getpid()}.{path.name}")
     try:

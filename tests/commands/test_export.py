@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from sklearn.datasets import load_sample_image
 
 import srexp
 from srexp.commands import export
@@ -190,6 +192,43 @@ def test_what_is_scored_is_what_the_file_is_compared_with(
     monkeypatch.setattr(rewriting, "untransposed", wrong)
     _, err, code = typed("--format", "keras")
     assert code == 2 and "dB beside what is scored, and at least 100 dB are wanted" in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "scale"), [("clean", 2), ("clean", 3), ("web", 4)])
+def test_a_bundled_network_is_what_upscale_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str, scale: int
+) -> None:
+    """But for the rounding of its halves."""
+    monkeypatch.chdir(tmp_path)
+    given = ["bundled", "--kind", name, "-s", str(scale), "--format", "keras", "--json"]
+    export.main(given)
+    facts = json.loads(capsys.readouterr().out)
+    file = Path(f"tiny_{name}_x{scale}.keras")
+    assert stored("keras", file) == facts and facts["bundled"] == f"tiny {name}"
+    assert (facts["scale"], facts["configuration"]["act"]["name"]) == (scale, "prelu")
+    photo = load_sample_image("china.jpg")[100:164, 200:280].astype(np.float32) / 255
+    wanted = srexp.load("tiny", scale=scale, kind=name).upscale(photo)
+    made = np.asarray(keras.saving.load_model(file)(photo[None]))[0]
+    assert np.abs(made - np.clip(wanted, 0, 1)).max() < 2e-3
+
+
+def test_what_is_not_bundled_is_one_line(
+    outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given, words in (
+        (
+            ["bundled", "--kind", "clean", "-s", "8"],
+            "-s 8: the networks of --kind clean enlarge by 2",
+        ),
+        (["latest", "--kind", "web"], "--kind: is for srexp export bundled"),
+        (["bundled", "-s", "9"], "9: must be a whole number from 2 to 8"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            export.main([*given, "--format", "keras", "--output-dir", str(outputs)])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert ended.value.code == 2 and words in line
     assert not list(tmp_path.iterdir())
 
 
