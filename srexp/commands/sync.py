@@ -170,7 +170,7 @@ class Sync:
                 progress.advance(task)
 
             # A sweep's run is made before its jobs' runs, so that they can be put below it.
-            open_sweeps = [Sweep(folder) for folder in sweeps]
+            open_sweeps = [SweepFolder(folder) for folder in sweeps]
             for sweep in open_sweeps:
                 self._begin(sweep)
             for run in found:
@@ -251,7 +251,7 @@ class Sync:
             mirror.disconnect()
             raise
 
-    def _begin(self, sweep: Sweep) -> None:
+    def _begin(self, sweep: SweepFolder) -> None:
         """Make or find the sweep's run; what goes wrong is told when it is its turn."""
         try:
             sweep.read(self.tracking, self.output_dir)
@@ -269,7 +269,7 @@ class Sync:
         except Exception as error:
             sweep.failure = error
 
-    def _sweep(self, sweep: Sweep) -> str:
+    def _sweep(self, sweep: SweepFolder) -> str:
         if sweep.failure is not None:
             self._store = sweep.store if sweep.shown else None
             raise sweep.failure
@@ -311,7 +311,7 @@ def _why_away(store: Store) -> Exception | None:
     return None
 
 
-class Sweep:
+class SweepFolder:
     """What `sweep.json` says.
 
     Attributes:

@@ -17,7 +17,7 @@ from srexp.tracking.record import RunError, RunFolder
 
 
 @dataclass(frozen=True)
-class Row:
+class RankedRun:
     """One run on one task. NaN where a number is not known.
 
     Attributes:
@@ -56,7 +56,7 @@ class Board:
     task: TaskKey
     images: int
     left_out: tuple[str, ...]
-    rows: list[Row]
+    rows: list[RankedRun]
 
     @property
     def label(self) -> str:
@@ -65,7 +65,7 @@ class Board:
 
 
 # What a board can be sorted by; of costs the lowest is on top, of the rest the highest.
-SORTS: dict[str, Callable[[Row], float]] = {
+SORTS: dict[str, Callable[[RankedRun], float]] = {
     "gain": lambda row: -row.summary.gain.mean,
     "psnr": lambda row: -row.summary.psnr,
     "ssim": lambda row: -row.summary.ssim,
@@ -134,7 +134,7 @@ def pooled(
     by_id = {row.run: row for row in known}
     rows = [row for row in board.rows if row.run not in by_id]
     for method in found:
-        kinds: dict[str, list[Row]] = {}
+        kinds: dict[str, list[RankedRun]] = {}
         for run in method.runs:  # a network and its self-ensemble are two
             kinds.setdefault(by_id[run.id].summary.method, []).append(by_id[run.id])
         for kind, members in kinds.items():
@@ -150,7 +150,7 @@ def _readable(run: RunFolder) -> bool:
         return False
 
 
-def _mean_row(name: str, rows: Sequence[Row]) -> Row:
+def _mean_row(name: str, rows: Sequence[RankedRun]) -> RankedRun:
     first = replace(rows[0], title=name)
     if len(rows) == 1:
         return first
@@ -158,7 +158,7 @@ def _mean_row(name: str, rows: Sequence[Row]) -> Row:
     return replace(first, summary=replace(first.summary, gain=gain))
 
 
-def pareto(rows: Sequence[Row], cost: Callable[[Row], float]) -> list[Row]:
+def pareto(rows: Sequence[RankedRun], cost: Callable[[RankedRun], float]) -> list[RankedRun]:
     """The rows that no other one beats in both gain and cost, the cheapest first."""
     best, front = -math.inf, []
     known = [row for row in rows if math.isfinite(cost(row) + row.summary.gain.mean)]
@@ -203,7 +203,7 @@ def _board(task: TaskKey, images: int, scored: Sequence[tuple[Entry, Summary]], 
     rows = [_row(entry, _without(entry, summary, left_out)) for entry, summary in scored]
     key = SORTS[sort]
 
-    def place(row: Row) -> tuple[bool, float, float]:
+    def place(row: RankedRun) -> tuple[bool, float, float]:
         value = key(row)
         unknown = math.isnan(value)
         return unknown, 0.0 if unknown else value, -row.summary.gain.mean
@@ -218,12 +218,12 @@ def _without(entry: Entry, summary: Summary, left_out: frozenset[str]) -> Summar
     return summarize(read_run(entry.run).evaluations[summary.task], left_out, summary.timing)
 
 
-def _row(entry: Entry, summary: Summary) -> Row:
+def _row(entry: Entry, summary: Summary) -> RankedRun:
     info = entry.run.info
     cost = cost_of(info)
     times = 8 if is_ensemble(summary.method, summary.weights) else 1
     seconds = (info.get("progress") or {}).get("seconds", math.nan)
-    return Row(
+    return RankedRun(
         entry.run.id,
         info.get("title") or info.get("typed") or (DEFAULTS if "typed" in info else ""),
         summary,

@@ -21,7 +21,7 @@ SCALE = "degradation.scale"
 
 
 @dataclass(frozen=True)
-class Method:
+class ComparedMethod:
     """What has a row of its own in a comparison.
 
     Attributes:
@@ -38,7 +38,7 @@ class Method:
     seeds: tuple[int, ...]
     files: FileResults | None = None
 
-    def at(self, task: TaskKey) -> Method:
+    def at(self, task: TaskKey) -> ComparedMethod:
         """With those of its runs alone that were scored on a task."""
         kept = [
             (results, seed)
@@ -46,7 +46,9 @@ class Method:
             if task in results.evaluations
         ]
         files = self.files if self.files and task in self.files.evaluations else None
-        return Method(self.name, tuple(r for r, _ in kept), tuple(s for _, s in kept), files)
+        return ComparedMethod(
+            self.name, tuple(r for r, _ in kept), tuple(s for _, s in kept), files
+        )
 
     def evaluations(self, task: TaskKey) -> list[Evaluation]:
         """One a replicate; none where it was not scored on a task."""
@@ -56,7 +58,7 @@ class Method:
 
 def group(
     all_results: Sequence[Results], names: Mapping[str, str] | None = None
-) -> tuple[list[Method], list[str]]:
+) -> tuple[list[ComparedMethod], list[str]]:
     """Runs as methods, in the order in which they are first named, and remarks; files last.
 
     Replicates agree in all that decides their weights but the seed and the scale: configuration,
@@ -77,7 +79,7 @@ def group(
     groups, remarks = group_runs([one.run for one in results], names)
     by_id = {one.run.id: one for one in results}
     methods = [
-        Method(found.name, tuple(by_id[run.id] for run in found.runs), found.seeds)
+        ComparedMethod(found.name, tuple(by_id[run.id] for run in found.runs), found.seeds)
         for found in groups
     ]
     taken = {names.get(BICUBIC, BICUBIC), *(method.name for method in methods)}
@@ -86,12 +88,12 @@ def group(
         if name in taken:
             raise RunError(f"--name {one.name}={name}: another method is called so")
         taken.add(name)
-        methods.append(Method(name, (), (), one))
+        methods.append(ComparedMethod(name, (), (), one))
     return methods, remarks
 
 
 @dataclass(frozen=True)
-class Runs:
+class MethodRuns:
     """Runs that are one method: by scale, then by seed."""
 
     name: str
@@ -101,7 +103,7 @@ class Runs:
 
 def group_runs(
     runs: Sequence[RunFolder], names: Mapping[str, str] | None = None
-) -> tuple[list[Runs], list[str]]:
+) -> tuple[list[MethodRuns], list[str]]:
     """As `group`, of runs alone, whatever they were scored on."""
     names = names or {}
     stored = [run.config for run in runs]
@@ -136,7 +138,7 @@ def group_runs(
             )
         made.setdefault(name, {}).update(members)
     return [
-        Runs(name, tuple(members[key] for key in sorted(members)),
+        MethodRuns(name, tuple(members[key] for key in sorted(members)),
              tuple(seed for _, seed in sorted(members)))
         for name, members in made.items()
     ], remarks  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from srexp.comparison.methods import BICUBIC
 from srexp.comparison.report import Section
 from srexp.comparison.results import is_special
-from srexp.comparison.tables import EVERY_TWO, Pair, Row, TaskTable
+from srexp.comparison.tables import EVERY_TWO, MethodRow, Pair, TaskTable
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.document import strict_json
 from srexp.evaluation.numbers import NONE, csv_values, number
@@ -64,7 +64,7 @@ def to_sections(tables: Sequence[TaskTable]) -> list[Section]:
             replace(_methods(table), best=_best(table)),
             pairs=_pairs(table) if table.pairs else None,
             differences=[
-                plots.Interval(f"{pair.first}\n− {pair.second}", i.mean, i.low, i.high)
+                plots.ForestLine(f"{pair.first}\n− {pair.second}", i.mean, i.low, i.high)
                 for pair in _shown(table)
                 if not math.isnan((i := pair.result.difference).mean)
             ],
@@ -292,7 +292,7 @@ def _about(table: TaskTable) -> dict[str, Any]:
     }
 
 
-def _row_values(row: Row) -> dict[str, Any]:
+def _row_values(row: MethodRow) -> dict[str, Any]:
     values: dict[str, Any] = {"method": row.name, "psnr": row.psnr, "ssim": row.ssim}
     if row.method is None or row.gain is None:
         return values

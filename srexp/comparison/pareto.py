@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from srexp.comparison.leaderboard import Board, Row, pareto
+from srexp.comparison.leaderboard import Board, RankedRun, pareto
 from srexp.comparison.ranking import amount
 from srexp.pages.plots import own_style, plain
 from srexp.tracking.record import RunError
@@ -26,7 +26,7 @@ _TASKS = 6
 _LONGEST = 30  # of a line of a name, in characters
 _ROOM = 0.12  # of the width, between two names
 _LINEAR = 4  # costs that differ by less stand on a linear axis
-_COSTS: tuple[tuple[str, Callable[[Row], float]], ...] = (
+_COSTS: tuple[tuple[str, Callable[[RankedRun], float]], ...] = (
     ("multiply-adds for 1280x720", lambda row: row.multiply_adds),
     ("parameters", lambda row: row.parameters),
 )
@@ -71,7 +71,7 @@ def draw(boards: Sequence[Board], kind: str) -> bytes:
     return file.getvalue()
 
 
-def _known(row: Row) -> bool:
+def _known(row: RankedRun) -> bool:
     return math.isfinite(row.parameters + row.multiply_adds + row.summary.gain.mean)
 
 
@@ -87,7 +87,7 @@ def _draw_board(board: Board, row: Sequence[Axes]) -> None:
     row[0].set_title(plain(board.label + left), loc="left", fontsize=10)
 
 
-def _draw(axes: Axes, rows: Sequence[Row], cost: Callable[[Row], float]) -> None:
+def _draw(axes: Axes, rows: Sequence[RankedRun], cost: Callable[[RankedRun], float]) -> None:
     front = pareto(rows, cost)
     for shown, style in (
         (rows, {"color": _POINT, "markersize": 5, "capsize": 2, "linewidth": 0.8}),
@@ -121,7 +121,7 @@ def _style(axes: Axes, costs: Sequence[float]) -> None:
     axes.set_axisbelow(True)
 
 
-def _name(axes: Axes, front: Sequence[Row], cost: Callable[[Row], float]) -> None:
+def _name(axes: Axes, front: Sequence[RankedRun], cost: Callable[[RankedRun], float]) -> None:
     """Name the methods of the front from the best down, where there is room."""
     to_axes = axes.transData + axes.transAxes.inverted()
     taken: list[float] = []

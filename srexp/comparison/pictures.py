@@ -19,16 +19,14 @@ from srexp.images.io import to_png
 from srexp.images.quantize import from_uint8, unpack
 from srexp.options import OptionError
 from srexp.pages.page import data_uri
-from srexp.pages.slider import Comparison, Picture
+from srexp.pages.slider import Slider, SliderPicture
 from srexp.tracking.record import RunFolder
 from srexp.training.experiment import Experiment
 
 PAGE_BYTES = 3_000_000  # of all pictures in a page: what a mail or a phone still takes
 
 
-def sliders(
-    runs: Mapping[str, RunFolder], task: TaskKey, room: int = PAGE_BYTES
-) -> list[Comparison]:
+def sliders(runs: Mapping[str, RunFolder], task: TaskKey, room: int = PAGE_BYTES) -> list[Slider]:
     """What the runs kept of the same images: at first the first two, or bicubic and the one.
 
     Args:
@@ -43,7 +41,7 @@ def sliders(
     return fitting([slider(list(runs), samples, samples[0].image) for samples in shared], room)
 
 
-def fitting(shown: Sequence[Comparison], room: int) -> list[Comparison]:
+def fitting(shown: Sequence[Slider], room: int) -> list[Slider]:
     """Those that there is room for, in bytes, the first ones first."""
     found = []
     for one in shown:
@@ -53,7 +51,7 @@ def fitting(shown: Sequence[Comparison], room: int) -> list[Comparison]:
     return found
 
 
-def slider(names: Sequence[str], samples: Sequence[Sample], title: str) -> Comparison:
+def slider(names: Sequence[str], samples: Sequence[Sample], title: str) -> Slider:
     """What several methods made of one square: at first the first two, or bicubic and the one.
 
     Args:
@@ -65,14 +63,14 @@ def slider(names: Sequence[str], samples: Sequence[Sample], title: str) -> Compa
     left, top, width, height = first.crop
     made = [_picture(name, s.sr, s.score) for name, s in zip(names, samples, strict=True)]
     several = len(made) > 1
-    return Comparison(
+    return Slider(
         title=title,
         width=width,
         height=height,
         pictures=(
             _picture("bicubic", first.bicubic, first.bicubic_score),
             *made,
-            Picture("HR", data_uri(to_png(first.hr))),
+            SliderPicture("HR", data_uri(to_png(first.hr))),
         ),
         left=1 if several else 0,
         right=2 if several else 1,
@@ -80,8 +78,8 @@ def slider(names: Sequence[str], samples: Sequence[Sample], title: str) -> Compa
     )
 
 
-def _picture(name: str, image: np.ndarray, score: Score) -> Picture:
-    return Picture(name, data_uri(to_png(image)), f"{score.psnr:.2f} dB, {score.ssim:.4f}")
+def _picture(name: str, image: np.ndarray, score: Score) -> SliderPicture:
+    return SliderPicture(name, data_uri(to_png(image)), f"{score.psnr:.2f} dB, {score.ssim:.4f}")
 
 
 def kept_figure(runs: Mapping[str, RunFolder], task: TaskKey) -> np.ndarray | None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from srexp.comparison.leaderboard import Board, Row
+from srexp.comparison.leaderboard import Board, RankedRun
 from srexp.comparison.results import is_special, weights_kind
 from srexp.comparison.tasks import VALIDATION
 from srexp.evaluation.cost import HEIGHT, WIDTH
@@ -148,7 +148,7 @@ def make_table(board: Board, limit: int) -> Table:
     )
 
 
-def _top(board: Board, limit: int) -> list[Row]:
+def _top(board: Board, limit: int) -> list[RankedRun]:
     return board.rows[:limit] if limit else board.rows
 
 
@@ -161,7 +161,7 @@ def _interval(gain: Interval) -> str:
     return mean if gain.n < 2 else f"{mean} [{low}, {high}]"
 
 
-def _values(row: Row) -> dict[str, Any]:
+def _values(row: RankedRun) -> dict[str, Any]:
     summary = row.summary
     return {
         "run": row.run,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srexp.pages import plots
 from srexp.pages.page import data_uri, render
-from srexp.pages.slider import Comparison
+from srexp.pages.slider import Slider
 from srexp.pages.table import Table
 
 
@@ -32,10 +32,10 @@ class Section:
     label: str
     scores: Table
     pairs: Table | None = None
-    differences: Sequence[plots.Interval] = ()
+    differences: Sequence[plots.ForestLine] = ()
     unit: str = "PSNR difference in dB"
     remarks: Sequence[str] = ()
-    sliders: Sequence[Comparison] = ()
+    sliders: Sequence[Slider] = ()
     figure: bytes | None = None
 
 

@@ -23,7 +23,7 @@ from srexp.evaluation.statistics import Interval, t_interval
 from srexp.files import write_atomically
 from srexp.pages import plots
 from srexp.pages.page import render
-from srexp.pages.slider import Comparison
+from srexp.pages.slider import Slider
 from srexp.pages.times import clock, duration
 from srexp.tracking.record import RunError, RunFolder
 from srexp.words import beside_bicubic, count
@@ -36,7 +36,7 @@ _FILES = (
 
 
 @dataclass(frozen=True)
-class About:
+class AboutRun:
     """What the folder does not say.
 
     Attributes:
@@ -51,7 +51,7 @@ class About:
     mlflow: str | None
 
 
-def write(run: RunFolder, about: About) -> Path:
+def write(run: RunFolder, about: AboutRun) -> Path:
     """Write `report.html` into a run folder.
 
     Raises:
@@ -62,7 +62,7 @@ def write(run: RunFolder, about: About) -> Path:
     return path
 
 
-def html(run: RunFolder, about: About) -> str:
+def html(run: RunFolder, about: AboutRun) -> str:
     """The page.
 
     Args:
@@ -216,9 +216,9 @@ def _identifier(task: TaskKey) -> str:
 
 def _sliders(
     samples: Sequence[Sample], evaluations: Sequence[Evaluation]
-) -> dict[str, list[Comparison]]:
+) -> dict[str, list[Slider]]:
     """Part of the page -> what its sliders show, the least gain first: as much as it may hold."""
-    found: dict[str, list[Comparison]] = {}
+    found: dict[str, list[Slider]] = {}
     room = PAGE_BYTES
     for task in (evaluation.task for evaluation in evaluations):
         ours = [s for s in samples if (s.task, s.digest) == (task.name, task.digest)]
@@ -244,12 +244,12 @@ def curves_of(run: RunFolder) -> list[str]:
             ys.append(value)
     drawn = []
     if "train/loss" in series:
-        loss = plots.Curve("training loss", *series["train/loss"], noisy=True)
+        loss = plots.PlotLine("training loss", *series["train/loss"], noisy=True)
         low, high = min(loss.y), max(loss.y)
         log = low > 0 and high / low > 10  # ticks between two powers of ten say little
         drawn.append(plots.curves([loss], xlabel="step", ylabel="training loss", log=log))
     gains = [
-        plots.Curve(name.removesuffix("/psnr_gain"), *values)
+        plots.PlotLine(name.removesuffix("/psnr_gain"), *values)
         for name, values in series.items()
         if name.endswith("/psnr_gain")
     ]
@@ -270,7 +270,7 @@ def curves_of(run: RunFolder) -> list[str]:
 # Facts
 
 
-def _facts(run: RunFolder, about: About) -> Iterator[tuple[str, str]]:
+def _facts(run: RunFolder, about: AboutRun) -> Iterator[tuple[str, str]]:
     info = run.info
     progress = info.get("progress", {})
     config = _config(run)

@@ -16,7 +16,7 @@ from srexp.tracking.record import RunError, RunFolder
 
 if TYPE_CHECKING:
     from srexp.comparison.figure import Box
-    from srexp.comparison.methods import Method
+    from srexp.comparison.methods import ComparedMethod
     from srexp.comparison.side_by_side import SideBySide
     from srexp.comparison.standard import Over
     from srexp.comparison.tables import TaskTable
@@ -76,7 +76,7 @@ def page(found: SideBySide, drawn: bytes | None, *, command: str, over: Over | N
     )
 
 
-def _configuration(methods: Sequence[Method]) -> Table | None:
+def _configuration(methods: Sequence[ComparedMethod]) -> Table | None:
     """Where the methods' configurations are not the default, one row a method; None for nowhere."""
     trained = [method for method in methods if method.replicates]
     differs = [about_run.difference(method.replicates[0].run.config) for method in trained]
@@ -99,7 +99,7 @@ def _configuration(methods: Sequence[Method]) -> Table | None:
     return Table(head, (("default", *usual), *rows), words=len(head))
 
 
-def _about(method: Method) -> tuple[str, str, str]:
+def _about(method: ComparedMethod) -> tuple[str, str, str]:
     seeds = ", ".join(map(str, dict.fromkeys(method.seeds))) or "–"
     files = method.files.evaluations.values() if method.files is not None else ()
     sources = [result.run.id for result in method.replicates] + [str(one.path) for one in files]

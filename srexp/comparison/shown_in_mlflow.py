@@ -11,7 +11,7 @@ from srexp.tracking.record import RunError, RunFolder
 from srexp.tracking.remedy import repair
 
 if TYPE_CHECKING:
-    from srexp.comparison.methods import Method
+    from srexp.comparison.methods import ComparedMethod
     from srexp.comparison.tables import TaskTable
     from srexp.tracking.mlflow_store import Store
 
@@ -46,7 +46,7 @@ def store_of(runs: Sequence[RunFolder]) -> Store:
 def send(
     store: Store,
     tables: Sequence[TaskTable],
-    methods: Sequence[Method],
+    methods: Sequence[ComparedMethod],
     markdown: str,
     remarks: Sequence[str],
     page: str,

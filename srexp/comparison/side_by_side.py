@@ -12,7 +12,7 @@ from srexp.comparison.tasks import common_tasks, with_todays_names
 from srexp.tracking.record import RunFolder
 
 if TYPE_CHECKING:
-    from srexp.comparison.methods import Method
+    from srexp.comparison.methods import ComparedMethod
     from srexp.comparison.tables import Metric, TaskTable
 
 
@@ -27,7 +27,7 @@ class SideBySide:
     """
 
     tables: list[TaskTable]
-    methods: list[Method]
+    methods: list[ComparedMethod]
     remarks: list[str]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from srexp.comparison.results import TaskKey
-from srexp.comparison.tables import Row, TaskTable
+from srexp.comparison.tables import MethodRow, TaskTable
 from srexp.comparison.tasks import options_of
 from srexp.evaluation.numbers import NONE, number
-from srexp.pages.table import Cell, Part, Table
+from srexp.pages.table import Cell, CellPart, Table
 from srexp.words import count
 
 Over = Literal["images", "seeds"]
@@ -147,19 +147,19 @@ def _column(table: TaskTable, over: Over | None) -> dict[str, Cell]:
         for metric, found in texts.items()
     }
 
-    def part(metric: str, index: int) -> Part:
+    def part(metric: str, index: int) -> CellPart:
         text, best = texts[metric][index], ranks[metric]
         place = best.index(float(text)) if text != NONE and float(text) in best else 2
         half = _half(table.rows[index], metric, over)
-        return Part(f"{text} ± {half}" if half else text, ("best", "second", "")[place])  # type: ignore[arg-type]
+        return CellPart(f"{text} ± {half}" if half else text, ("best", "second", "")[place])  # type: ignore[arg-type]
 
     return {
-        row.name: (part("psnr", index), Part("/"), part("ssim", index))
+        row.name: (part("psnr", index), CellPart("/"), part("ssim", index))
         for index, row in enumerate(table.rows)
     }
 
 
-def _half(row: Row, metric: str, over: Over | None) -> str:
+def _half(row: MethodRow, metric: str, over: Over | None) -> str:
     value = row.halves.get(over, (math.nan, math.nan))[metric == "ssim"] if over else math.nan
     return "" if math.isnan(value) else number(value, _DIGITS[metric])
 

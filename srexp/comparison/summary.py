@@ -16,7 +16,7 @@ from srexp.evaluation.statistics import Interval, t_interval
 
 
 @dataclass(frozen=True)
-class Timing:
+class Speed:
     """What `srexp evaluate timing=true` measured.
 
     Attributes:
@@ -54,11 +54,11 @@ class Summary:
     ssim: float
     psnr_bicubic: float
     ssim_bicubic: float
-    timing: Timing | None
+    timing: Speed | None
 
 
 def summarize(
-    evaluation: Evaluation, without: Collection[str] = (), timing: Timing | None = None
+    evaluation: Evaluation, without: Collection[str] = (), timing: Speed | None = None
 ) -> Summary:
     """The means of an evaluation.
 
@@ -89,7 +89,7 @@ def summarize(
     )
 
 
-def find_timing(evaluation: Evaluation, files: Sequence[Path]) -> Timing | None:
+def find_timing(evaluation: Evaluation, files: Sequence[Path]) -> Speed | None:
     """The newest timing of the same method on the same task, among a run's `find_files`."""
     beside = [
         path for path in files if path.suffix == ".json" and path.parent == evaluation.path.parent
@@ -100,7 +100,7 @@ def find_timing(evaluation: Evaluation, files: Sequence[Path]) -> Timing | None:
             document = json.loads(path.read_text(encoding="utf-8"))
             if document["method"] == evaluation.method and document["timing"] is not None:
                 timing = document["timing"]
-                read = Timing(float(timing["ms_per_megapixel"]), str(timing["device"]))
+                read = Speed(float(timing["ms_per_megapixel"]), str(timing["device"]))
                 found.append((float(document["created"]), read))
         except (OSError, ValueError, KeyError, TypeError):
             continue  # not whole, or of an srexp that measured nothing
@@ -138,6 +138,6 @@ def from_json(data: dict[str, Any]) -> Summary:
         "task": TaskKey(**data["task"]),
         "gain": Interval(**data["gain"]),
         "infinite": tuple(data["infinite"]),
-        "timing": Timing(**data["timing"]) if data["timing"] else None,
+        "timing": Speed(**data["timing"]) if data["timing"] else None,
     }
     return Summary(**{**data, **values})

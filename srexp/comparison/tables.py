@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from srexp.comparison.methods import BICUBIC, Method
+from srexp.comparison.methods import BICUBIC, ComparedMethod
 from srexp.comparison.results import Evaluation, ImageScores, TaskKey, weights_kind
 from srexp.evaluation.statistics import (
     Interval,
@@ -30,7 +30,7 @@ EVERY_TWO = 200
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodRow:
     """One method's line.
 
     Attributes:
@@ -45,7 +45,7 @@ class Row:
             the mean gain's, bicubic being what it is; over `seeds`. NaN where there is none.
     """
 
-    method: Method | None
+    method: ComparedMethod | None
     name: str
     psnr: float
     ssim: float
@@ -84,7 +84,7 @@ class TaskTable:
     metric: Metric
     images: tuple[str, ...]
     left_out: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[MethodRow, ...]
     pairs: tuple[Pair, ...]
     scores: np.ndarray
 
@@ -112,7 +112,7 @@ class TaskTable:
 
 def make_table(
     task: TaskKey,
-    methods: Sequence[Method],
+    methods: Sequence[ComparedMethod],
     metric: Metric,
     bicubic: str = BICUBIC,
     *,
@@ -149,7 +149,7 @@ def make_table(
     means = {name: np.array([one.mean(axis=0) for one in scores[name]]) for name in scores}
     gains = paired_differences(means[metric], [(i + 1, 0) for i in range(len(methods))])
     made = [
-        Row(
+        MethodRow(
             None,
             bicubic,
             _mean(means["psnr"][0]),
@@ -164,7 +164,7 @@ def make_table(
         kinds = [weights_kind(table.weights) for table in evaluations[index - 1]]
         of_seeds = [_mean(row - means[metric][0]) for row in scores[metric][index]]
         made.append(
-            Row(
+            MethodRow(
                 method,
                 method.name,
                 _mean(means["psnr"][index]),
@@ -207,7 +207,7 @@ def _infinite(rows: Sequence[Sequence[Sequence[ImageScores]]]) -> set[int]:
     }
 
 
-def _pairs(methods: Sequence[Method], scores: np.ndarray) -> list[Pair]:
+def _pairs(methods: Sequence[ComparedMethod], scores: np.ndarray) -> list[Pair]:
     count = len(methods)
     if count <= EVERY_TWO:
         both = list(itertools.combinations(range(count), 2))

@@ -54,7 +54,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Part:
+class OptionInside:
     """An option inside another one: `/link@links.blur: gaussian_blur`, or `mae@terms.mae`.
 
     Attributes:
@@ -90,7 +90,7 @@ class Option:
     implementation: str
     where: str
     chooses: dict[str, tuple[str, ...]]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[OptionInside, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -353,15 +353,15 @@ class _File:
                 for name, value, comment in self._items(entry):
                     yield name.removeprefix("optional "), _scalars(value), comment
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[OptionInside]:
         """The options that stand inside it, by its `defaults`."""
         for name, options, words in self.groups():
             if (match := re.fullmatch(r"/(\w+)@(\w[\w.]*)", name)) and options:
-                yield Part(match[1], match[2], options[0], words)
+                yield OptionInside(match[1], match[2], options[0], words)
         for entry in self._defaults():
             if isinstance(entry, yaml.ScalarNode) and "@" in entry.value:
                 option, _, place = entry.value.partition("@")
-                yield Part("", place, option, "")
+                yield OptionInside("", place, option, "")
 
     def bases(self) -> Iterator[str]:
         """Files of the same group on which this one is based."""

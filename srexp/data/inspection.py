@@ -47,7 +47,7 @@ _ENDINGS = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureFile:
     """One picture that can be read.
 
     Attributes:
@@ -102,7 +102,7 @@ class Inspected:
 
     folder: Path
     known: KnownSet | None
-    pictures: list[Picture]
+    pictures: list[PictureFile]
     faults: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
 
@@ -164,7 +164,7 @@ def inspect(
 
     def look(folder: Path, known: KnownSet | None, files: list[Path]) -> Inspected:
         looked_at = [read[path] for path in files]
-        inspected = Inspected(folder, known, [p for p in looked_at if isinstance(p, Picture)])
+        inspected = Inspected(folder, known, [p for p in looked_at if isinstance(p, PictureFile)])
         _find(inspected, [e for e in looked_at if isinstance(e, ImageFileError)])
         small = [
             p.path.name for p in inspected.pictures if patch and min(p.width, p.height) < patch
@@ -203,8 +203,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _read_all(
     paths: list[Path], progress: Callable[[int, int], None] | None
-) -> dict[Path, Picture | ImageFileError]:
-    read: dict[Path, Picture | ImageFileError] = {}
+) -> dict[Path, PictureFile | ImageFileError]:
+    read: dict[Path, PictureFile | ImageFileError] = {}
     # A thread of their own for the large ones: what others free is not given back to the system.
     with ThreadPoolExecutor(_AT_ONCE) as small, ThreadPoolExecutor(1) as large:
         reading = {
@@ -231,7 +231,7 @@ def _pixels_of(path: Path) -> int:
     return width * height
 
 
-def _read(path: Path) -> Picture | ImageFileError:
+def _read(path: Path) -> PictureFile | ImageFileError:
     try:
         content = path.read_bytes()
         image, remarks = read_image(path)
@@ -243,7 +243,7 @@ def _read(path: Path) -> Picture | ImageFileError:
     height, width = image.shape[:2]
     grey = grey_of_rgb(image) if image.shape[2] == 3 else image
     thumbnail = resize_pillow(grey, (_THUMBNAIL, _THUMBNAIL), "bicubic").ravel() * 255
-    return Picture(
+    return PictureFile(
         path, width, height, stored, len(content),
         hashlib.sha256(content).hexdigest(), pixels_digest(image), thumbnail, remarks,
     )  # fmt: skip
@@ -275,7 +275,7 @@ def _find(inspected: Inspected, errors: list[ImageFileError]) -> None:
             (notes if published else faults).append(finding)
 
 
-def _misnamed(picture: Picture) -> list[str]:
+def _misnamed(picture: PictureFile) -> list[str]:
     stored, ending = picture.stored, picture.path.suffix.lower()[1:]
     kind = _ENDINGS[ending]
     if stored.format in kind:
@@ -330,7 +330,9 @@ def _compare(one: Inspected, other: Inspected) -> None:
             into.append(Finding("alike", text, [mine.path.name]))
 
 
-def _alike(ones: list[Picture], others: list[Picture]) -> list[tuple[Picture, Picture]]:
+def _alike(
+    ones: list[PictureFile], others: list[PictureFile]
+) -> list[tuple[PictureFile, PictureFile]]:
     if not ones or not others:
         return []
     a, b = (_unit([p.thumbnail for p in pictures]) for pictures in (ones, others))
@@ -349,7 +351,7 @@ def _unit(thumbnails: list[np.ndarray]) -> np.ndarray:
     return np.where(length > _THUMBNAIL, centred / np.maximum(length, 1), 0)
 
 
-def _near(one: Picture, other: Picture) -> bool:
+def _near(one: PictureFile, other: PictureFile) -> bool:
     levels = float(np.abs(one.thumbnail - other.thumbnail).mean())
     ratio = (one.width * other.height) / (one.height * other.width)
     return levels < _LEVELS and abs(np.log(ratio)) < _ASPECT

@@ -24,7 +24,7 @@ _INK, _PAPER, _FRAME = (30, 30, 30), (250, 250, 250), (230, 40, 40)
 
 
 @dataclass(frozen=True)
-class Sample:
+class DegradedPhoto:
     """A photograph, degraded.
 
     Attributes:
@@ -40,7 +40,9 @@ class Sample:
     bicubic: np.ndarray
 
 
-def degrade(name: str, images: ImageSet, degradation: Degradation, protocol: Protocol) -> Sample:
+def degrade(
+    name: str, images: ImageSet, degradation: Degradation, protocol: Protocol
+) -> DegradedPhoto:
     """HR, LR and bicubic of a photograph, as training makes or gets them."""
     hr, lr = protocol.pair(
         images.images[name],
@@ -49,11 +51,11 @@ def degrade(name: str, images: ImageSet, degradation: Degradation, protocol: Pro
         given=images.lr[name] if images.lr is not None else None,
     )
     enlarged = bicubic(degradation)(lr, eight_bit=protocol.has_8bit_lr(degradation))
-    return Sample(name, hr, lr, round_8bit(enlarged))
+    return DegradedPhoto(name, hr, lr, round_8bit(enlarged))
 
 
 def preview(
-    samples: Sequence[Sample], *, scale: int, title: str, panel: int = 288, crop: int = 48
+    samples: Sequence[DegradedPhoto], *, scale: int, title: str, panel: int = 288, crop: int = 48
 ) -> np.ndarray:
     """One line a photograph: HR, and of the square where bicubic errs most HR, LR and bicubic.
 
@@ -78,7 +80,7 @@ def preview(
 
 
 def _draw_row(
-    canvas: Image.Image, draw: ImageDraw.ImageDraw, sample: Sample, y: int, scale: int,
+    canvas: Image.Image, draw: ImageDraw.ImageDraw, sample: DegradedPhoto, y: int, scale: int,
     panel: int, crop: int,
 ) -> None:  # fmt: skip
     height, width = sample.hr.shape[:2]

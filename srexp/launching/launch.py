@@ -63,7 +63,7 @@ class Launch:
         if on_error not in ("continue", "stop"):
             raise OptionError(f"hydra.launcher.on_error={on_error}: must be continue or stop")
         self._context, self._config = context, config
-        self._task = getattr(task, "task", task)  # without our Guard
+        self._task = getattr(task, "task", task)  # without our GuardedTask
         self._slots = slots(n_jobs, gpus)
         self._on_error = on_error
         self._sweep: Sweep | None = None

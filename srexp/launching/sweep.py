@@ -35,7 +35,7 @@ _EXPECTED = {"OptionError", "CommandFailed", "RunError", "CheckpointError"}
 
 
 class Sweep:
-    """Told by the pool how the jobs go (`pool.Watcher`).
+    """Told by the pool how the jobs go (`pool.PoolWatcher`).
 
     Attributes:
         folder: `OUTPUT_DIR/sweeps/...`.
@@ -222,7 +222,7 @@ class Sweep:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
-        about = report.About(
+        about = report.AboutSweep(
             name=folder.name,
             command=shlex.join(["python", "-m", "srexp", "train", *sys.argv[1:]]),
             when=f"{_clock(self._created)} to {_clock(time.time())}",

@@ -27,7 +27,7 @@ _LONGEST = 28  # letters of a line of a name
 
 
 @dataclass(frozen=True)
-class Curve:
+class PlotLine:
     """One line of a plot.
 
     Attributes:
@@ -44,7 +44,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Interval:
+class ForestLine:
     """One line of a `forest` plot.
 
     Attributes:
@@ -72,7 +72,7 @@ def own_style() -> Iterator[None]:
 
 @own_style()
 def curves(
-    lines: Sequence[Curve],
+    lines: Sequence[PlotLine],
     *,
     xlabel: str,
     ylabel: str,
@@ -116,7 +116,7 @@ def curves(
 
 
 @own_style()
-def forest(lines: Sequence[Interval], *, xlabel: str) -> str:
+def forest(lines: Sequence[ForestLine], *, xlabel: str) -> str:
     """Means with their intervals, one below the other, against zero.
 
     Args:

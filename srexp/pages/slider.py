@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Picture:
+class SliderPicture:
     """One of several pictures of the same part of an image.
 
     Attributes:
@@ -21,7 +21,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Slider:
     """A slider.
 
     Attributes:
@@ -37,7 +37,7 @@ class Comparison:
     title: str
     width: int
     height: int
-    pictures: tuple[Picture, ...]
+    pictures: tuple[SliderPicture, ...]
     left: int
     right: int
     note: str = ""

@@ -23,19 +23,19 @@ _NARROW = 50
 
 
 @dataclass(frozen=True)
-class Part:
+class CellPart:
     """A piece of a cell: its text, and whether it is the best or the second best of its column."""
 
     text: str
     mark: Literal["", "best", "second"] = ""
 
 
-Cell = str | tuple[Part, ...]
+Cell = str | tuple[CellPart, ...]
 
 
-def parts(cell: Cell) -> tuple[Part, ...]:
+def parts(cell: Cell) -> tuple[CellPart, ...]:
     """A cell as pieces."""
-    return (Part(cell),) if isinstance(cell, str) else cell
+    return (CellPart(cell),) if isinstance(cell, str) else cell
 
 
 def plain(cell: Cell) -> str:

@@ -24,7 +24,7 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRun:
     """What a training came to.
 
     Attributes:

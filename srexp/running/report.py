@@ -31,5 +31,5 @@ def write_report(run: RunFolder) -> Path:
             key: (about_run.text(value), about_run.text(default))
             for key, (value, default) in about_run.difference(config).items()
         }
-    about = run_report.About(differs, about_run.commands(run), about_run.mlflow_link(run))
+    about = run_report.AboutRun(differs, about_run.commands(run), about_run.mlflow_link(run))
     return run_report.write(run, about)

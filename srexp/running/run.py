@@ -9,7 +9,7 @@ from srexp.config.resume import AlreadyFinished
 from srexp.running import remarks
 from srexp.running.claim import claim
 from srexp.running.display import RunDisplay, Stop
-from srexp.running.ends import RunInterrupted, Trained
+from srexp.running.ends import RunInterrupted, TrainedRun
 from srexp.running.job import Job
 from srexp.running.plan import choose, make_plan, run_to_resume
 from srexp.running.several_devices import work_along
@@ -23,7 +23,7 @@ def train_run(
     display: RunDisplay,
     stop: Stop,
     job: Job | None = None,
-) -> Trained | None:
+) -> TrainedRun | None:
     """One run: new, found, or gone on with; trained, scored, kept, shown.
 
     Args:
@@ -47,7 +47,7 @@ def train_run(
     except AlreadyFinished as done:
         display.say(str(done), whole=True)
         run = run_to_resume(values)
-        return Trained(run, (run.info.get("result") or {}).get("gain"))
+        return TrainedRun(run, (run.info.get("result") or {}).get("gain"))
     with stop:
         try:
             plan = make_plan(choice, given, display, job)
@@ -71,5 +71,5 @@ def train_run(
             ) from None
         if claimed.finished:
             assert job is not None
-            return Trained(claimed.run, job.already_finished(claimed.run))
-        return Trained(claimed.run, Training(plan, claimed, display, stop).carry_out())
+            return TrainedRun(claimed.run, job.already_finished(claimed.run))
+        return TrainedRun(claimed.run, Training(plan, claimed, display, stop).carry_out())

@@ -53,7 +53,7 @@ class Training:
         """Train, score, keep, close.
 
         Returns:
-            The gain that a sweeper may maximise (`Trained.gain`).
+            The gain that a sweeper may maximise (`TrainedRun.gain`).
 
         Raises:
             RunFailed, RunInterrupted, OptionError: As `train_run`.

@@ -86,7 +86,7 @@ class Ended:
     traceback: str = ""
 
 
-class Watcher(Protocol):
+class PoolWatcher(Protocol):
     """Who is told of the jobs, in the launcher's process."""
 
     def started(self, number: int) -> None: ...
@@ -131,7 +131,7 @@ class _Running:
 def run_jobs(
     calls: Sequence[Call],
     slots: Sequence[Slot],
-    watcher: Watcher,
+    watcher: PoolWatcher,
     *,
     preload: Sequence[str],
     stop_asked: Callable[[], bool],
@@ -169,7 +169,7 @@ class _Pool:
     """
 
     def __init__(
-        self, context: Any, waiting: deque[Call], free: list[Slot], watcher: Watcher
+        self, context: Any, waiting: deque[Call], free: list[Slot], watcher: PoolWatcher
     ) -> None:
         self._context = context
         self._watcher = watcher
@@ -282,7 +282,7 @@ def _start(context: Any, call: Call, slot: Slot, *, ahead: bool = False) -> _Run
     return _Running(call, slot, process, ours)
 
 
-def _hear(job: _Running, watcher: Watcher) -> bool:
+def _hear(job: _Running, watcher: PoolWatcher) -> bool:
     """Take one piece of news; False when there is none any more, because the process is gone."""
     try:
         kind, value = job.connection.recv()
@@ -309,7 +309,7 @@ def _died(job: _Running) -> Ended:
     return Ended("died", message=f"its process ended with exit code {code}, without a word")
 
 
-def _end_at_once(running: list[_Running], watcher: Watcher) -> None:
+def _end_at_once(running: list[_Running], watcher: PoolWatcher) -> None:
     for _ in range(2):  # the first may only ask it to save
         for job in running:
             if job.process.is_alive():

@@ -20,7 +20,7 @@ _TEMPLATE = "report.html.jinja"
 
 
 @dataclass(frozen=True)
-class About:
+class AboutSweep:
     """What the results do not say.
 
     Attributes:
@@ -39,7 +39,7 @@ class About:
 
 
 def html(
-    about: About,
+    about: AboutSweep,
     jobs: Sequence[JobResult],
     *,
     png: bytes | None,

@@ -31,7 +31,7 @@ from srexp.training.checkpoint import CheckpointError
 _MAY_SET_MODE = ("--config", "-c", "sweep=", "+sweep=", "experiment=")
 
 
-class Guard:
+class GuardedTask:
     """Keeps a task's failure to itself, since Hydra would print a line of its own about it.
 
     Attributes:
@@ -75,7 +75,7 @@ def run_hydra(command: str, task: Callable[..., Any]) -> None:
     sys.argv = [sys.argv[0], *_flags_last(typed)]
     _check_at_once()
     _compose_once()
-    guard = Guard(task)
+    guard = GuardedTask(task)
     main = hydra.main(config_path=str(conf_dir()), config_name=command, version_base="1.3")
     try:
         main(guard)()

@@ -20,7 +20,7 @@ from tests_scored import make_report, write_report
 
 from srexp.comparison import ranking
 from srexp.comparison.index import indexed
-from srexp.comparison.leaderboard import SORTS, Board, Row, make_boards, pareto, pooled
+from srexp.comparison.leaderboard import SORTS, Board, RankedRun, make_boards, pareto, pooled
 from srexp.comparison.pareto import draw
 from srexp.pages.table import DOCUMENTS, Table, to_rich, to_text
 from srexp.tracking.record import RunError, RunFolder
@@ -167,7 +167,7 @@ def test_every_sort(make: Make, output: Path) -> None:
     }  # fmt: skip
 
 
-def _rows(points: list[tuple[float, float]], row: Row) -> list[Row]:
+def _rows(points: list[tuple[float, float]], row: RankedRun) -> list[RankedRun]:
     gain = row.summary.gain
     return [
         replace(row, parameters=cost, summary=replace(row.summary, gain=replace(gain, mean=mean)))

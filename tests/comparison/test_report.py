@@ -14,8 +14,8 @@ from srexp.commands import compare
 from srexp.comparison import report
 from srexp.comparison.report import Section
 from srexp.evaluation.samples import keep
-from srexp.pages.plots import Interval
-from srexp.pages.slider import Comparison, Picture
+from srexp.pages.plots import ForestLine
+from srexp.pages.slider import Slider, SliderPicture
 from srexp.pages.table import Table
 from srexp.tracking.record import RunFolder
 
@@ -45,22 +45,22 @@ def test_tables_and_remarks_of_each_task() -> None:
 
 
 def test_differences_are_drawn_in_one_page_without_clashes() -> None:
-    differences = [Interval("a\n− b", 0.1, 0.05, 0.15)]
+    differences = [ForestLine("a\n− b", 0.1, 0.05, 0.15)]
     sections = [Section(str(i), "l", SCORES, differences=differences) for i in range(3)]
     found = page(*sections)
     assert sum(tag == "svg" for tag, _ in found.tags) == 3
 
 
 def test_what_comes_from_the_user_is_shown_not_run() -> None:
-    picture = Picture(EVIL, "data:image/png;base64,", EVIL)
+    picture = SliderPicture(EVIL, "data:image/png;base64,", EVIL)
     found = page(
         Section(
             EVIL,
             EVIL,
             Table((EVIL,), ((EVIL,),)),
             remarks=[EVIL],
-            differences=[Interval(EVIL, 0.1, 0.0, 0.2)],
-            sliders=[Comparison(EVIL, 3, 2, (picture, picture), 0, 1, EVIL)],
+            differences=[ForestLine(EVIL, 0.1, 0.0, 0.2)],
+            sliders=[Slider(EVIL, 3, 2, (picture, picture), 0, 1, EVIL)],
         )
     )
     assert sum(tag == "script" for tag, _ in found.tags) == 1

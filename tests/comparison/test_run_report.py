@@ -13,18 +13,18 @@ from tests_page import Page, read_page
 from tests_scored import make_report, scored_run, write_report
 
 from srexp.comparison import run_report
-from srexp.comparison.run_report import About
+from srexp.comparison.run_report import AboutRun
 from srexp.evaluation.samples import Sample, keep
 from srexp.evaluation.scoring import Report, Score
 from srexp.tracking.record import RunFolder
 
-ABOUT = About({"model.depth": ("3", "7")}, {"evaluate": "srexp evaluate run=X"}, None)
+ABOUT = AboutRun({"model.depth": ("3", "7")}, {"evaluate": "srexp evaluate run=X"}, None)
 EVIL = "<script>alert(1)</script>\"'&amp;{{ 7*7 }}"
 
 Make = Callable[..., RunFolder]
 
 
-def page(run: RunFolder, about: About = ABOUT) -> Page:
+def page(run: RunFolder, about: AboutRun = ABOUT) -> Page:
     return read_page(run_report.write(run, about).read_text())
 
 
@@ -149,7 +149,7 @@ def test_a_run_of_which_nothing_is_there_but_itself(output: Path) -> None:
     (run.folder / "config.json").write_text("{")
     (run.folder / "environment.json").write_text("{")
     (run.folder / "metrics.jsonl").write_text('{"step": 1')
-    found = page(RunFolder.open(run.folder), About(None, {}, None))
+    found = page(RunFolder.open(run.folder), AboutRun(None, {}, None))
     assert "Nothing has been scored yet." in found.text["p"]
     assert "It cannot be read." in found.text["p"]
     assert "scores" not in found.tables
@@ -207,7 +207,7 @@ def test_what_comes_from_the_user_is_shown_not_run(make: Make) -> None:
     run = make([report], title=EVIL, sweep=EVIL)
     keep(run.folder, [replace(sample(report, 0), image=EVIL, method=EVIL)])
     (run.folder / "config.yaml").write_text(EVIL)
-    found = page(run, About({EVIL: (EVIL, EVIL)}, {EVIL: EVIL}, EVIL))
+    found = page(run, AboutRun({EVIL: (EVIL, EVIL)}, {EVIL: EVIL}, EVIL))
     assert found.text["h1"] == [EVIL]
     assert found.tables["differs"][1] == [EVIL, EVIL, EVIL]
     assert EVIL in found.text["pre"]

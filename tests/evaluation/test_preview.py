@@ -8,11 +8,11 @@ import pytest
 from srexp.config.compose import compose
 from srexp.config.settings import build_option
 from srexp.data.sets import ImageSet
-from srexp.evaluation.preview import _CAPTION, _GAP, _TITLE, Sample, degrade, preview
+from srexp.evaluation.preview import _CAPTION, _GAP, _TITLE, DegradedPhoto, degrade, preview
 from srexp.images.quantize import to_uint8
 
 
-def _sample(scale: int, protocol: str = "rgb", size: tuple[int, int] = (120, 97)) -> Sample:
+def _sample(scale: int, protocol: str = "rgb", size: tuple[int, int] = (120, 97)) -> DegradedPhoto:
     values = compose("train", [f"degradation.scale={scale}", f"protocol={protocol}"])
     degradation = build_option("degradation", values["degradation"], "degradation")
     (chosen,) = values["protocol"].values()

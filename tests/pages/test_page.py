@@ -10,7 +10,7 @@ from tests_page import read_page
 
 from srexp.images.io import to_png
 from srexp.pages.page import data_uri, render
-from srexp.pages.slider import Comparison, Picture
+from srexp.pages.slider import Slider, SliderPicture
 from srexp.pages.times import duration
 
 TEMPLATE = """{% extends "base.html.jinja" %}
@@ -22,13 +22,13 @@ TEMPLATE = """{% extends "base.html.jinja" %}
 EVIL = "<script>alert(1)</script>\"' onload=x {{ 7*7 }}"
 
 
-def picture(level: int, name: str, caption: str = "") -> Picture:
-    return Picture(name, data_uri(to_png(np.full((4, 6, 3), level, np.uint8))), caption)
+def picture(level: int, name: str, caption: str = "") -> SliderPicture:
+    return SliderPicture(name, data_uri(to_png(np.full((4, 6, 3), level, np.uint8))), caption)
 
 
-def shown(title: str = "one", names: tuple[str, ...] = ("a", "b", "c")) -> Comparison:
+def shown(title: str = "one", names: tuple[str, ...] = ("a", "b", "c")) -> Slider:
     pictures = tuple(picture(60 * i, name, f"{i} dB") for i, name in enumerate(names))
-    return Comparison(title, 6, 4, pictures, left=2, right=0, note="below")
+    return Slider(title, 6, 4, pictures, left=2, right=0, note="below")
 
 
 @pytest.fixture

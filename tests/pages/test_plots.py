@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from srexp.pages import plots
-from srexp.pages.plots import COLOURS, Curve, Interval
+from srexp.pages.plots import COLOURS, ForestLine, PlotLine
 
 
 def texts(svg: str) -> list[str]:
@@ -33,7 +33,7 @@ def of_colour(svg: str, colour: str) -> list[list[tuple[float, float]]]:
 
 
 def test_a_curve_is_drawn_where_its_points_are() -> None:
-    svg = plots.curves([Curve("a", [0, 1, 2, 3], [0, 1, 0, 3])], xlabel="step", ylabel="loss")
+    svg = plots.curves([PlotLine("a", [0, 1, 2, 3], [0, 1, 0, 3])], xlabel="step", ylabel="loss")
     (line,) = of_colour(svg, COLOURS[0])
     x, y = np.array(line).T
     # Equal steps to the right; SVG's y goes down.
@@ -44,7 +44,7 @@ def test_a_curve_is_drawn_where_its_points_are() -> None:
 
 def test_ink_is_the_pages_and_nothing_is_loaded() -> None:
     svg = plots.curves(
-        [Curve("a", [1, 2], [1, 2])], xlabel="x", ylabel="y", zero="bicubic", mark=(1.5, "best")
+        [PlotLine("a", [1, 2], [1, 2])], xlabel="x", ylabel="y", zero="bicubic", mark=(1.5, "best")
     )
     assert plots.INK not in svg
     assert "currentColor" in svg
@@ -57,7 +57,8 @@ def test_ink_is_the_pages_and_nothing_is_loaded() -> None:
 
 def test_two_plots_can_stand_in_one_page() -> None:
     one, other = (
-        plots.curves([Curve("a", [1, 2], [value, 2])], xlabel="x", ylabel="y") for value in (1, 3)
+        plots.curves([PlotLine("a", [1, 2], [value, 2])], xlabel="x", ylabel="y")
+        for value in (1, 3)
     )
     ids = re.findall(r'\bid="([^"]*)"', one + other)
     assert ids
@@ -81,7 +82,7 @@ def test_many_points_become_means_of_neighbours() -> None:
 def test_a_noisy_curve_is_faint_behind_its_means() -> None:
     x = np.arange(100.0)
     y = 3 * x + 20 * (-1) ** x
-    svg = plots.curves([Curve("loss", x, y, noisy=True)], xlabel="step", ylabel="loss")
+    svg = plots.curves([PlotLine("loss", x, y, noisy=True)], xlabel="step", ylabel="loss")
     raw, smooth = (np.array(line) for line in of_colour(svg, COLOURS[0]))
     assert "loss, smoothed" in texts(svg) and "opacity: 0.3" in svg
     np.testing.assert_allclose(smooth[[0, -1]], raw[[0, -1]], atol=1e-3)  # it ends where it ends
@@ -92,12 +93,12 @@ def test_a_noisy_curve_is_faint_behind_its_means() -> None:
         3 * x[5:95] - 20 * (-1) ** x[5:95] / 11,
         atol=0.1,
     )
-    few = plots.curves([Curve("loss", x[:19], y[:19], noisy=True)], xlabel="step", ylabel="loss")
+    few = plots.curves([PlotLine("loss", x[:19], y[:19], noisy=True)], xlabel="step", ylabel="loss")
     assert len(of_colour(few, COLOURS[0])) == 1
 
 
 def test_a_matplotlibrc_of_the_users_counts_for_nothing() -> None:
-    line = Curve("a", [1, 2, 3], [1, 2, 3])
+    line = PlotLine("a", [1, 2, 3], [1, 2, 3])
 
     def drawn() -> str:
         return re.sub(r"\b[mp][0-9a-f]{10}\b", "", plots.curves([line], xlabel="x", ylabel="y"))
@@ -114,16 +115,16 @@ def test_means_leave_a_gap_where_there_was_one() -> None:
 
 
 def test_a_gap_is_left_where_there_is_no_number() -> None:
-    svg = plots.curves([Curve("a", [0, 1, 2], [1, float("nan"), 3])], xlabel="x", ylabel="y")
+    svg = plots.curves([PlotLine("a", [0, 1, 2], [1, float("nan"), 3])], xlabel="x", ylabel="y")
     assert len([p for line in of_colour(svg, COLOURS[0]) for p in line]) < 3
 
 
 def test_an_interval_without_zero_has_a_colour() -> None:
     lines = [
-        Interval("better", 0.5, 0.2, 0.8),
-        Interval("worse", -0.5, -0.8, -0.2),
-        Interval("unclear", 0.1, -0.1, 0.3),
-        Interval("one image", 0.1, float("nan"), float("nan")),
+        ForestLine("better", 0.5, 0.2, 0.8),
+        ForestLine("worse", -0.5, -0.8, -0.2),
+        ForestLine("unclear", 0.1, -0.1, 0.3),
+        ForestLine("one image", 0.1, float("nan"), float("nan")),
     ]
     svg = plots.forest(lines, xlabel="dB")
 
@@ -142,12 +143,12 @@ def test_an_interval_without_zero_has_a_colour() -> None:
 def test_a_dollar_is_no_mathematics() -> None:
     """Two of them are for matplotlib, which fails at what is none."""
     name = r"a$\nosuch{$b"
-    svg = plots.forest([Interval(f"{name}\n{name}", 1, 0, 2)], xlabel=name)
+    svg = plots.forest([ForestLine(f"{name}\n{name}", 1, 0, 2)], xlabel=name)
     assert texts(svg).count(name) == 3
-    lines = [Curve(name, [1, 2], [1, 2]), Curve("b", [1, 2], [2, 1])]
+    lines = [PlotLine(name, [1, 2], [1, 2]), PlotLine("b", [1, 2], [2, 1])]
     svg = plots.curves(lines, xlabel=name, ylabel=name, zero=name, mark=(1, name))
     assert texts(svg).count(name) == 5
 
 
 def test_a_name_that_no_font_has_is_no_warning() -> None:
-    assert "数据" in plots.forest([Interval("数据", 1, 0, 2)], xlabel="dB")
+    assert "数据" in plots.forest([ForestLine("数据", 1, 0, 2)], xlabel="dB")

@@ -15,7 +15,7 @@ from tests_page import read_page
 
 from srexp.pages.table import (
     DOCUMENTS,
-    Part,
+    CellPart,
     Table,
     escape_latex,
     escape_markdown,
@@ -24,7 +24,7 @@ from srexp.pages.table import (
 )
 
 EVIL = r"a&b_c%d|e<f>g$h#i{j}k~l^m\n`o`*p* [q](r) é ß 日本 α -0.1 <script>alert(1)</script>"
-MARKED = (Part("33.10", "best"), Part("/"), Part("0.9246", "second"))
+MARKED = (CellPart("33.10", "best"), CellPart("/"), CellPart("0.9246", "second"))
 
 
 def wide(sets: int = 5, scales: int = 3, rows: int = 12) -> Table:

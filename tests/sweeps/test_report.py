@@ -18,7 +18,7 @@ from srexp.sweeps.results import JobResult
 Grid = Callable[..., list[JobResult]]
 One = Callable[..., JobResult]
 
-ABOUT = report.About(
+ABOUT = report.AboutSweep(
     name="2026-01-05_07-30-00_ab12",
     command="srexp train -m act=relu,elu seed=0,1",
     when="2026-01-05 07:30 to 09:12",
@@ -26,7 +26,7 @@ ABOUT = report.About(
 )
 
 
-def page(jobs: list[JobResult], about: report.About = ABOUT, **more: object) -> Page:
+def page(jobs: list[JobResult], about: report.AboutSweep = ABOUT, **more: object) -> Page:
     values = {"png": figures.png(jobs), "best_yaml": None, "best_command": None, **more}
     return read_page(report.html(about, jobs, **values))  # type: ignore[arg-type]
 
@@ -88,7 +88,7 @@ def test_what_comes_from_the_user_is_shown_not_run(one: One) -> None:
         one(1, {evil: evil}, 1.0, run='"><img src=x onerror=y>', note=evil, task=evil, name=evil),
         one(2, {evil: "b"}, "failed", note=evil, run="javascript:alert(1)/../?x#y"),
     ]
-    about = report.About(name=evil, command=evil, when=evil, rerun=evil)
+    about = report.AboutSweep(name=evil, command=evil, when=evil, rerun=evil)
     found = page(jobs, about, best_yaml=evil, best_command=evil)
     assert "script" not in {tag for tag, _ in found.tags}
     assert sum(tag == "img" for tag, _ in found.tags) == 1
