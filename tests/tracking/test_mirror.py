@@ -185,7 +185,8 @@ def test_damaged_lines_are_passed_over(
 def test_no_request_is_over_mlflows_limits(server: Server, remote: Store, tmp_path: Path) -> None:
     """6,000 characters a param, 100 params and 1,000 metrics a request."""
     config = {f"k{number}": "x" * 7000 for number in range(250)}
-    run = make_run(tmp_path, remote, config)
+    patient = replace(remote, timeout_seconds=30)  # the machine may be busy
+    run = make_run(tmp_path, patient, config)
     for step in range(301):
         run.log(step, {f"m{k}": step * 10.0 + k for k in range(8)})
     run.log(301, {f"n{k}": 1.0 for k in range(1500)})
