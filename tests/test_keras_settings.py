@@ -11,6 +11,8 @@ import keras
 import pytest
 from tests_environment import command_environment
 
+from srexp.config.compose import compose
+from srexp.config.settings import experiment_of
 from srexp.keras_settings import set_keras
 from srexp.options import OptionError
 from srexp.training import devices
@@ -28,7 +30,7 @@ def settings_of_the_user() -> Iterator[None]:
 
 @pytest.mark.usefixtures("settings_of_the_user")
 def test_what_keras_json_says_counts_for_nothing() -> None:
-    devices.configure(threads=None, seed=0, mixed_precision=False)
+    devices.configure(experiment_of(compose("train")).trainer, seed=0)
     found = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
     assert found == ("float32", 1e-7, "channels_last")
     layer = keras.layers.Conv2D(4, 3)

@@ -104,6 +104,11 @@ class Images(Mapping[str, np.ndarray]):
         digests, names = self.digests(), list(names)
         return Images.of({n: self._packed[n] for n in names}, {n: digests[n] for n in names})
 
+    def joined(self, others: Images) -> Images:
+        """These and, after them, others."""
+        packed, digests = {**self._packed, **others._packed}, {**self.digests(), **others.digests()}
+        return Images.of(packed, digests)
+
     def digests(self) -> dict[str, str]:
         """Name -> `pixels_digest`."""
         if self._digests is None:

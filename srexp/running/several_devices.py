@@ -40,9 +40,7 @@ def join(
     from srexp.training import devices
     from srexp.training import strategy as strategies
 
-    devices.configure(
-        threads=trainer.threads, seed=experiment.seed, mixed_precision=trainer.mixed_precision
-    )
+    devices.configure(trainer, experiment.seed)
     try:
         strategy = strategies.make(trainer, say)
         strategy.check_same(digest, "configuration, or other images,")

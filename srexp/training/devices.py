@@ -9,23 +9,27 @@ import tensorflow as tf
 
 from srexp.keras_settings import set_keras
 from srexp.options import OptionError
+from srexp.training.trainer import Trainer
 
 
-def configure(*, threads: int | None, seed: int, mixed_precision: bool) -> None:
-    """Set threads, precision and every seed.
+def configure(trainer: Trainer, seed: int) -> None:
+    """Set threads, precision, determinism and every seed.
 
     Raises:
         OptionError: Keras has another backend.
         RuntimeError: Another number of threads was fixed earlier in this process.
     """
+    threads = trainer.threads
     if threads is not None and tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     for gpu in tf.config.list_physical_devices("GPU"):
         if not tf.config.experimental.get_memory_growth(gpu):
             # Otherwise the first process takes all of the memory.
             tf.config.experimental.set_memory_growth(gpu, True)
+    if trainer.deterministic and tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
     set_keras()
-    keras.config.set_dtype_policy("mixed_float16" if mixed_precision else "float32")
+    keras.config.set_dtype_policy("mixed_float16" if trainer.mixed_precision else "float32")
     keras.utils.set_random_seed(seed)
 
 

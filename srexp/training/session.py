@@ -40,10 +40,7 @@ _EXTREMES = 4
 
 def build_network(experiment: Experiment) -> keras.Model:
     """The network of an experiment, with the weights that its seed gives."""
-    trainer = experiment.trainer
-    devices.configure(
-        threads=trainer.threads, seed=experiment.seed, mixed_precision=trainer.mixed_precision
-    )
+    devices.configure(experiment.trainer, experiment.seed)
     return experiment.model.build(
         scale=experiment.degradation.scale, channels=experiment.channels, act=experiment.act
     )

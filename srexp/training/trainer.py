@@ -31,6 +31,8 @@ class Trainer(Options, group="trainer", name="trainer"):
             for none.
         mixed_precision: float16 arithmetic with loss scaling: for GPUs, slow on CPUs.
         jit_compile: Compile the step with XLA.
+        deterministic: On a GPU, only operations that give the same bits each time; slower. A CPU's
+            do anyway.
         strategy: Devices of a step: none (one), mirrored (all of this machine), multi_worker (all
             of several processes, from TF_CONFIG or Slurm; with resume, on a shared file system).
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
@@ -77,6 +79,7 @@ class Trainer(Options, group="trainer", name="trainer"):
     early_patch_sizes: list[int] | None = bounded(4, 4096, default=None)
     early_shares: list[float] | None = bounded(above=0, high=1, default=None)
     flatness: float = bounded(0, 0.5, default=0.0)
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

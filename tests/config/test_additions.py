@@ -30,7 +30,7 @@ OTHER = {
     "trainer.early_patch_sizes": [24], "trainer.early_shares": [0.5], "trainer.flatness": 0.1,
     "degradation.lr_8bit": False, "trainer.lr_8bit": False, "trainer.degrade": "y",
     "loss.weight": 0.5, "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
-    "tracking.register": "tiny",
+    "tracking.register": "tiny", "trainer.deterministic": True, "data.rescaled": [0.5],
 }  # fmt: skip
 
 # What must be there for a key to have an effect.
