@@ -22,7 +22,7 @@ def measure(overrides: list[str], steps: int) -> dict[str, float]:
     """In the child: build what `srexp train` builds, time its steps."""
     from srexp.config.compose import compose
     from srexp.config.settings import experiment_of
-    from srexp.data.pipeline import batches
+    from srexp.data.pipeline import calls, source_of
     from srexp.training.materials import gather
     from srexp.training.session import build_learner, build_network
 
@@ -30,9 +30,9 @@ def measure(overrides: list[str], steps: int) -> dict[str, float]:
     sampler = gather(experiment).sampler
     learner = build_learner(experiment, build_network(experiment))
     seconds = []
-    for number, (inputs, hr) in enumerate(batches(sampler, 0, steps + 1)):
+    for number, call in enumerate(calls(sampler, 0, steps + 1, source_of(sampler))):
         start = time.perf_counter()
-        float(learner.step(inputs, hr, number)["loss"])
+        float(learner.steps(call, number)["loss"][0])
         seconds.append(time.perf_counter() - start)
     return {"first": seconds[0], "step": statistics.median(seconds[1:])}
 

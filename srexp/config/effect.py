@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-# What cannot change the weights or the scores of a run (`trainer.strategy`: but for rounding).
+# What cannot change the weights or the scores of a run (but for rounding: `trainer.strategy`,
+# `trainer.steps_per_call` under XLA).
 # `trainer.max_minutes` decides where a run ends, not what it is on the way: `running.job.complete`.
 WITHOUT_EFFECT = (
     "paths", "tracking", "resume", "trainer.max_minutes", "trainer.dry_run", "trainer.sample_grids",
-    "trainer.keep_checkpoints", "trainer.strategy",
+    "trainer.keep_checkpoints", "trainer.strategy", "trainer.steps_per_call",
 )  # fmt: skip
 # Keys of the image sets that name folders.
 _FOLDERS = ("train_dir", "val_dir", "dir", "hr_dir", "lr_dir", "val_hr_dir", "val_lr_dir")

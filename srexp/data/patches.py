@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -34,7 +35,7 @@ class TrainingPair:
         return sum(image.nbytes for image in (*self.inputs, self.hr) if in_memory(image))
 
     def cut(self, row: int, column: int, side: int, scale: int, draw: int) -> list[np.ndarray]:
-        """A patch of each input and of HR.
+        """A patch of each input and of HR, packed.
 
         Args:
             row: Of its first LR pixel.
@@ -45,7 +46,7 @@ class TrainingPair:
         """
         height = self.hr.shape[0]
         return [
-            unpack(_window(image, row, column, side, scale * image.shape[0] // height))
+            _window(image, row, column, side, scale * image.shape[0] // height)
             for image in (*self.inputs, self.hr)
         ]
 
@@ -123,11 +124,11 @@ class Places:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, position: int) -> tuple[int, int, int]:
-        """Image, row and column of a position; the latter in LR pixels."""
-        index = int(np.searchsorted(self._ends, position, side="right"))
-        within = position - (int(self._ends[index - 1]) if index else 0)
-        return (index, *divmod(within, int(self._grid[index, 1])))
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """Image, row and column of positions `[N]`, as `[N, 3]`; the latter in LR pixels."""
+        index = np.searchsorted(self._ends, positions, side="right")
+        within = positions - np.where(index > 0, self._ends[index - 1], 0)
+        return np.column_stack([index, *np.divmod(within, self._grid[index, 1])])
 
 
 class PatchSampler:
@@ -198,30 +199,79 @@ class PatchSampler:
             Each input `[N, p, p, C]` and HR `[N, P, P, C]`, float32 in [0, 1], P =
             `hr_patch_size`, or what precedes it at this step.
         """
-        places = next((early for end, early in self._early if step < end), self._places)
+        *arrays, poses = self.packed(step, part)
+        return tuple(
+            np.stack([_pose(patch, int(pose)) for patch, pose in zip(array, poses, strict=True)])
+            for array in map(unpack, arrays)
+        )
+
+    def packed(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, ...]:
+        """As `batch`, before it is turned: each input and HR, uint8 or float32, and the poses.
+
+        Returns:
+            Arrays as of `batch`, packed where all images are, and poses `[N]` int32, 0 to 7:
+            quarter turns, mirrored from 4 on.
+        """
+        places, draws = self.places(step, part)
+        side = self.side(step)
+        cut = [
+            self.pairs[index].cut(row, column, side, self.scale, draw)
+            for (index, row, column, _), draw in zip(places.tolist(), draws, strict=True)
+        ]
+        arrays = [
+            np.stack(patches if eight_bit else [unpack(patch) for patch in patches])
+            for patches, eight_bit in zip(zip(*cut, strict=True), self._eight_bit, strict=True)
+        ]
+        return (*arrays, places[:, 3])
+
+    def side(self, step: int) -> int:
+        """Of the patches of a step, in LR pixels."""
+        return self._places_of(step).side
+
+    def _places_of(self, step: int) -> Places:
+        return next((early for end, early in self._early if step < end), self._places)
+
+    @cached_property
+    def _eight_bit(self) -> list[bool]:
+        """Of each input and of HR: whether all images of it are uint8."""
+        images = [(*pair.inputs, pair.hr) for pair in self.pairs if isinstance(pair, TrainingPair)]
+        if not images:
+            return [False] * len(self.pairs[0].cut(0, 0, 1, self.scale, 1))
+        kinds = zip(*images, strict=True)
+        return [all(getattr(i, "dtype", None) == np.uint8 for i in kind) for kind in kinds]
+
+    def places(self, step: int, part: slice = slice(None)) -> tuple[np.ndarray, range]:
+        """What the patches of a step are cut out of.
+
+        Args:
+            step: The step.
+            part: Which of the patches.
+
+        Returns:
+            `[N, 4]` int32: pair, row and column of the first LR pixel, pose; and the number of
+            the draw of each.
+        """
+        places = self._places_of(step)
         if self.distinct_batches is not None:
             step %= self.distinct_batches
         random = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = random.integers(len(places), size=self.batch_size)
         poses = random.integers(8, size=self.batch_size)
         draws = range(1 + step * self.batch_size, 1 + (step + 1) * self.batch_size)
-        positions = chosen[part, None]
+        positions = chosen[part]
         if self.flatness:
             again = random.integers(len(places), size=(self.batch_size, _TRIES))
-            positions = np.concatenate([positions, again[part]], axis=1)
-        cut = [
-            self._cut(places, self._textured(places, c), int(p) if self.augment else 0, draw)
-            for c, p, draw in zip(positions, poses[part], draws[part], strict=True)
-        ]
-        return tuple(np.stack(patches) for patches in zip(*cut, strict=True))
+            tries = np.column_stack([positions, again[part]])
+            positions = np.array([self._textured(places, choice) for choice in tries])
+        turned = poses[part] if self.augment else np.zeros_like(positions)
+        return np.column_stack([places.at(positions), turned]).astype(np.int32), draws[part]
 
     def _textured(self, places: Places, positions: np.ndarray) -> int:
         """The first position with a patch that is not too flat, or else that of the least flat."""
-        if len(positions) == 1:
-            return int(positions[0])
         best, found = 0, -1.0
-        for position in map(int, positions):
-            index, row, column = places[position]
+        for position, (index, row, column) in zip(
+            positions.tolist(), places.at(positions).tolist(), strict=True
+        ):
             hr = self.pairs[index].hr
             measured = variation(unpack(_window(hr, row, column, places.side, self.scale)))
             if measured >= self.flatness:
@@ -229,11 +279,6 @@ class PatchSampler:
             if measured > found:
                 best, found = position, measured
         return best
-
-    def _cut(self, places: Places, position: int, pose: int, draw: int) -> tuple[np.ndarray, ...]:
-        index, row, column = places[position]
-        cut = self.pairs[index].cut(row, column, places.side, self.scale, draw)
-        return tuple(_pose(patch, pose) for patch in cut)
 
 
 def _window(

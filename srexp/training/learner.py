@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srexp.data.pipeline import Call, Decode
 from srexp.options import OptionError
 from srexp.training.checkpoint import CheckpointError
 from srexp.training.strategy import Strategy
@@ -160,8 +161,10 @@ class Learner:
                 "BatchNormalization or Dropout have), which replicas do not share; "
                 "trainer.strategy=none trains it"
             )
+        self._traced, self._jit_compile = step, jit_compile
         # Nothing in it branches on data: without AutoGraph it is traced in half the time.
         self._step = tf.function(step, jit_compile=jit_compile, autograph=False)
+        self._compiled: dict[Decode, Callable[..., dict[str, tf.Tensor]]] = {}
 
     def step(self, inputs: Any, hr: tf.Tensor, number: int) -> dict[str, tf.Tensor]:
         """Update the weights once.
@@ -175,6 +178,56 @@ class Learner:
             Scalars of the whole batch before the update: `loss`, and what else the algorithm logs.
         """
         return self._step(inputs, hr, tf.constant(number, tf.int32))
+
+    def steps(self, call: Call, first: int) -> dict[str, tf.Tensor]:
+        """Update the weights `call.steps` times, without Python in between.
+
+        Args:
+            call: What the steps get.
+            first: Number of the first of them.
+
+        Returns:
+            As `step`, `[K]` each, of which the first `call.steps` count.
+        """
+        if call.decode not in self._compiled:
+            self._compiled[call.decode] = self._compile(call)
+        count, number = (tf.constant(value, tf.int32) for value in (call.steps, first))
+        return self._compiled[call.decode](call.elements, count, number)
+
+    def _compile(self, call: Call) -> Callable[..., dict[str, tf.Tensor]]:
+        most = call.elements[0].shape[0]
+
+        def one(elements: tuple[tf.Tensor, ...], number: tf.Tensor) -> dict[str, tf.Tensor]:
+            inputs, hr = call.decode(elements)
+            return self._traced(inputs, hr, number)
+
+        if most == 1:
+
+            def alone(elements: Any, _: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+                given = one(tuple(array[0] for array in elements), first)
+                return {name: value[None] for name, value in given.items()}
+
+            return tf.function(alone, jit_compile=self._jit_compile, autograph=False)
+
+        # Traced by itself, since a loop wants to know beforehand what it will gather.
+        step = tf.function(one, autograph=False)
+        like = tuple(tf.TensorSpec(a.shape[1:], a.dtype) for a in call.elements)
+        traced = step.get_concrete_function(like, tf.TensorSpec((), tf.int32))
+        names = sorted(traced.structured_outputs)
+
+        def several(elements: Any, count: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+            def body(index: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                given = step(tuple(array[index] for array in elements), first + index)
+                row = tf.stack([tf.cast(given[name], tf.float32) for name in names])
+                return index + 1, tf.tensor_scatter_nd_update(rows, [[index]], [row])
+
+            empty = tf.zeros((most, len(names)), tf.float32)
+            _, rows = tf.while_loop(
+                lambda index, _: index < count, body, (tf.constant(0), empty), parallel_iterations=1
+            )
+            return {name: rows[:, place] for place, name in enumerate(names)}
+
+        return tf.function(several, jit_compile=self._jit_compile, autograph=False)
 
     def learning_rate(self) -> float:
         """At the next step, of the scored network."""

@@ -15,9 +15,10 @@ from srexp.training import checkpoint
 from srexp.training.trainer import Trainer
 
 if TYPE_CHECKING:
+    from srexp.data.pipeline import Call
     from srexp.training.learner import Learner
 
-# Steps between two looks at the loss: each look makes a GPU wait for its queue to empty.
+# Steps between two looks at the loss, at least: each look makes a GPU wait for its queue to empty.
 WINDOW = 10
 
 
@@ -180,7 +181,7 @@ def _step_of(path: Path) -> int | str:
 
 def train(
     learner: Learner,
-    batches: Iterator[tuple[Any, Any]],
+    calls: Iterator[Call],
     options: Trainer,
     progress: Progress,
     *,
@@ -193,7 +194,7 @@ def train(
 
     Args:
         learner: Network, optimizer, compiled step.
-        batches: (inputs, hr) of step `progress.step`, of the one after it, and so on.
+        calls: What step `progress.step` gets, and the ones after it.
         options: How long, and how often to evaluate.
         progress: Where to begin; kept up to date.
         folder: Of the checkpoints.
@@ -211,6 +212,8 @@ def train(
     began, seconds_before = time.perf_counter(), progress.seconds
     train_seconds = wait_seconds = 0.0
     reason = "done"
+    # Whole calls.
+    size = -(-WINDOW // options.steps_per_call) * options.steps_per_call
     learner.synchronise(progress.step)
 
     def keep(evaluated: bool, due: bool) -> None:
@@ -239,15 +242,15 @@ def train(
     while progress.step < options.steps:
         first = progress.step
         to_evaluation = options.eval_every - first % options.eval_every
-        end = min(options.steps, first + to_evaluation, first + WINDOW - first % WINDOW)
-        given: list[dict[str, Any]] = []
+        end = min(options.steps, first + to_evaluation, first + size - first % size)
+        given: list[tuple[int, dict[str, Any]]] = []
         waited, start = 0.0, time.perf_counter()
         while progress.step < end and reason == "done":
             before = time.perf_counter()
-            inputs, hr = next(batches)
+            call = next(calls)
             waited += time.perf_counter() - before
-            given.append(learner.step(inputs, hr, progress.step))
-            progress.step += 1
+            given.append((call.steps, learner.steps(call, progress.step)))
+            progress.step += call.steps
             watcher.stepped(progress.step)
             if why := asked_to_stop():
                 reason = why
@@ -255,7 +258,10 @@ def train(
                 reason = "max_minutes"
             reason = learner.strategy.agreed(reason, now=progress.step == end)
         # Only now, so that steps do not wait for one another.
-        scalars = {name: [float(step[name]) for step in given] for name in given[0]}
+        scalars = {
+            name: [float(v) for count, found in given for v in np.asarray(found[name])[:count]]
+            for name in given[0][1]
+        }
         elapsed = time.perf_counter() - start
         train_seconds += elapsed
         wait_seconds += waited
@@ -270,7 +276,7 @@ def train(
                     progress.step,
                     {name: float(np.mean(v)) for name, v in progress.scalars.items()},
                     learner.learning_rate(),
-                    len(given) * options.batch_size / elapsed,
+                    (progress.step - first) * options.batch_size / elapsed,
                     waited / elapsed,
                 )
             )

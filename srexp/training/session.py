@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from srexp.data.pipeline import batches
+from srexp.data.pipeline import Call, calls, source_of
 from srexp.evaluation import cost
 from srexp.evaluation.grids import sample_grid
 from srexp.evaluation.inference import upscaler
@@ -56,6 +56,15 @@ def build_learner(
 ) -> Learner:
     """What trains a network as an experiment says."""
     return experiment.algorithm.build(experiment, network, strategy or Strategy())
+
+
+def calls_of(
+    experiment: Experiment, materials: Materials, strategy: Strategy, first: int
+) -> Iterator[Call]:
+    """What the steps from `first` on get; of a batch, what this process computes."""
+    trainer, sampler = experiment.trainer, materials.sampler
+    source = source_of(sampler, strategy.part(trainer.batch_size))
+    return calls(sampler, first, trainer.steps, source, trainer.steps_per_call)
 
 
 class Display(Protocol):
@@ -152,12 +161,7 @@ class Session:
             return loop.Outcome("done", progress, 0.0, 0.0)
         return loop.train(
             self.learner,
-            batches(
-                self.materials.sampler,
-                progress.step,
-                trainer.steps,
-                self.strategy.part(trainer.batch_size),
-            ),
+            calls_of(self.experiment, self.materials, self.strategy, progress.step),
             trainer,
             progress,
             folder=self.run.checkpoints,

@@ -33,6 +33,8 @@ class Trainer(Options, group="trainer", name="trainer"):
         jit_compile: Compile the step with XLA.
         deterministic: On a GPU, only operations that give the same bits each time; slower. A CPU's
             do anyway.
+        steps_per_call: Steps without Python in between; `eval_every` is a multiple of it. More
+            than one where Python takes longer than a step, as on a GPU.
         strategy: Devices of a step: none (one), mirrored (all of this machine), multi_worker (all
             of several processes, from TF_CONFIG or Slurm; with resume, on a shared file system).
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
@@ -80,6 +82,7 @@ class Trainer(Options, group="trainer", name="trainer"):
     early_shares: list[float] | None = bounded(above=0, high=1, default=None)
     flatness: float = bounded(0, 0.5, default=0.0)
     deterministic: bool = False
+    steps_per_call: int = bounded(1, 1000, default=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,6 +95,17 @@ class Trainer(Options, group="trainer", name="trainer"):
                 "jit_compile",
             )
 
+        if self.eval_every % self.steps_per_call:
+            raise OptionError(
+                f"steps_per_call={self.steps_per_call}: must divide eval_every={self.eval_every}",
+                "steps_per_call",
+            )
+        if self.steps_per_call > 1 and self.strategy != "none":
+            raise OptionError(
+                f"steps_per_call={self.steps_per_call}: strategy={self.strategy} takes one at a "
+                "time; leave one of the two out",
+                "steps_per_call",
+            )
         sizes, shares = self.early_patch_sizes or [], self.early_shares or []
         if len(sizes) != len(shares):
             raise OptionError(

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from srexp.data.pipeline import batches
 from srexp.training import checkpoint, loop
 from srexp.training.experiment import Experiment
 from srexp.training.materials import Materials
-from srexp.training.session import build_learner, build_network
+from srexp.training.session import build_learner, build_network, calls_of
 from srexp.training.strategy import Strategy
 
 
@@ -57,7 +56,7 @@ def work(
         return loop.Outcome("done", progress, 0.0, 0.0)
     return loop.train(
         learner,
-        batches(materials.sampler, progress.step, trainer.steps, strategy.part(trainer.batch_size)),
+        calls_of(experiment, materials, strategy, progress.step),
         trainer,
         progress,
         folder=checkpoints or Path(),

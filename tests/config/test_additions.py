@@ -31,6 +31,7 @@ OTHER = {
     "degradation.lr_8bit": False, "trainer.lr_8bit": False, "trainer.degrade": "y",
     "loss.weight": 0.5, "protocol.rgb.luma": "full", "protocol.rgb.rounding": "truncate",
     "tracking.register": "tiny", "trainer.deterministic": True, "data.rescaled": [0.5],
+    "trainer.steps_per_call": 5,
 }  # fmt: skip
 
 # What must be there for a key to have an effect.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from srexp.data.patches import PatchSampler, TrainingPair
-from srexp.data.pipeline import batches
+from srexp.data.pipeline import Resident, Streamed, calls
 from srexp.losses.base import LossFunction
 from srexp.losses.pixel import MSE
 from srexp.training import loop
@@ -236,7 +236,12 @@ def test_arrays_are_a_copy() -> None:
 
 
 def resumed_equals_uninterrupted(
-    tmp_path: Path, sampler: PatchSampler, total: int, at: int, **options: object
+    tmp_path: Path,
+    sampler: PatchSampler,
+    total: int,
+    at: int,
+    per_call: int = 1,
+    **options: object,
 ) -> dict[str, np.ndarray]:
     def new(seed: int) -> Learner:
         keras.utils.set_random_seed(seed)
@@ -244,7 +249,12 @@ def resumed_equals_uninterrupted(
         return learner(noisy_network(), adam(), schedule=schedule, **options)  # type: ignore[arg-type]
 
     def go(run: Learner, first: int, last: int) -> list[float]:
-        return [loss_of(run, inputs, hr) for inputs, hr in batches(sampler, first, last)]
+        losses: list[float] = []
+        for call in calls(sampler, first, last, Streamed(sampler), per_call):
+            found = run.steps(call, first)["loss"].numpy()
+            losses += map(float, found[: call.steps])
+            first += call.steps
+        return losses
 
     whole = new(seed=2)
     go(whole, 0, at)
@@ -269,6 +279,35 @@ def test_resume_with_average_dropout_and_xla_is_bit_for_bit(
     # Four weights and the seed's state; iterations, learning rate, and m, v, average for each.
     assert sum(name.startswith("model/") for name in arrays) == 5
     assert sum(name.startswith("model.optimizer/") for name in arrays) >= 1 + 3 * 4
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_resume_with_several_steps_a_call_is_bit_for_bit(
+    tmp_path: Path, sampler: PatchSampler, jit_compile: bool
+) -> None:
+    resumed_equals_uninterrupted(
+        tmp_path, sampler, 11, 5, per_call=4, ema=0.9, jit_compile=jit_compile
+    )
+
+
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_several_steps_a_call_are_the_same_steps(
+    sampler: PatchSampler, request: pytest.FixtureRequest, mixed_precision: bool
+) -> None:
+    if mixed_precision:
+        request.getfixturevalue("mixed_float16")
+    found = []
+    for per_call in (1, 4):
+        keras.utils.set_random_seed(1)
+        run = learner(noisy_network(), adam(), ema=0.9, mixed_precision=mixed_precision)
+        first = 0
+        losses: list[float] = []
+        for call in calls(sampler, 0, 10, Resident(sampler), per_call):
+            losses += run.steps(call, first)["loss"].numpy()[: call.steps].tolist()
+            first += call.steps
+        found.append((losses, {name: a.tobytes() for name, a in run.arrays().items()}))
+    assert found[0] == found[1]
+    assert len(found[0][0]) == 10
 
 
 def test_resume_in_mixed_precision_is_bit_for_bit(

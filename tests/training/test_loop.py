@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from srexp.data.pipeline import Call
 from srexp.training import checkpoint, loop
 from srexp.training.loop import Diverged, Outcome, Progress, Window
 from srexp.training.strategy import Strategy
@@ -49,13 +51,17 @@ class Counting:
         self.is_finite: Callable[[int], bool] = lambda step: True
         self.clock: Clock | None = None
 
-    def step(self, inputs: int, hr: int, number: int) -> dict[str, float]:
-        assert inputs == hr == number
-        self.batches.append(inputs)
-        self.done += 1
-        if self.clock:
-            self.clock.now += 0.75
-        return {"loss": self.loss(self.done), "done": self.done}
+    def steps(self, call: Call, first: int) -> dict[str, list[float]]:
+        assert call.elements == (first,)
+        losses = []
+        for step in range(first, first + call.steps):
+            self.batches.append(step)
+            self.done += 1
+            if self.clock:
+                self.clock.now += 0.75
+            losses.append(self.loss(self.done))
+        done = [*range(first + 1, self.done + 1)]
+        return {"loss": [*losses, math.nan], "done": [*done, -1]}  # more than what counts
 
     def arrays(self) -> dict[str, np.ndarray]:
         assert not self.scoring, "the average must not be saved in the place of the weights"
@@ -119,12 +125,14 @@ class Watching:
         self.saves.append(progress.step)
 
 
-def numbered(first: int, clock: Clock | None = None) -> Iterator[tuple[int, int]]:
+def numbered(first: int, trainer: Trainer, clock: Clock | None = None) -> Iterator[Call]:
+    size = trainer.steps_per_call
     while True:
         if clock:
             clock.now += 0.25
-        yield first, first
-        first += 1
+        end = min(first + size - first % size, trainer.steps)
+        yield Call(end - first, (first,), lambda _: None)  # type: ignore[arg-type]
+        first = end
 
 
 def go(
@@ -143,7 +151,7 @@ def go(
     watcher = Watching(learner, scores, folder, trainer.eval_every)
     outcome = loop.train(
         learner,  # type: ignore[arg-type]
-        numbered(progress.step, clock),
+        numbered(progress.step, trainer, clock),
         trainer,
         progress,
         folder=folder,
@@ -161,6 +169,27 @@ def last(folder: Path) -> Path:
 def weights(folder: Path, which: str) -> int:
     path = last(folder) if which == "last" else folder / "best.npz"
     return int(checkpoint.load(path)[0]["done"])
+
+
+@pytest.mark.parametrize(
+    ("size", "windows"),
+    [(1, [10, 20, 30, 36]), (3, [12, 24, 36]), (4, [12, 24, 36]), (12, [12, 24, 36]),
+     (18, [18, 36])],
+)  # fmt: skip
+def test_several_steps_in_a_call_are_the_same_training(
+    tmp_path: Path, size: int, windows: list[int]
+) -> None:
+    outcome, watcher = go(
+        tmp_path, options(steps=40, eval_every=36, steps_per_call=size), stop_at=36
+    )
+    assert outcome.progress.step == 36 and watcher.learner.batches == list(range(36))
+    assert [window.step for window in watcher.windows] == windows
+    begun = 0
+    for window in watcher.windows:  # the mean of its steps, and of nothing else
+        steps = range(begun + 1, window.step + 1)
+        assert window.scalars["done"] == np.mean(steps)
+        assert window.loss == pytest.approx(np.mean([1 / step for step in steps]))
+        begun = window.step
 
 
 @pytest.mark.parametrize(
@@ -446,11 +475,15 @@ def test_a_real_learner_diverges_at_the_batch_with_a_hole(tmp_path: Path) -> Non
     ).build(Constant(), ema=0.9)
     learner = supervised(network, optimizer, MSE().build(channels=1, scale=2))
 
-    def with_a_hole() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def with_a_hole() -> Iterator[Call]:
         for step in range(1, 9):
             image = np.random.default_rng(step).random((1, 5, 5, 1), np.float32)
             image[0, 2, 2] = np.nan if step == 5 else 0.5
-            yield image, image
+            pair = (tf.constant(image[None]),) * 2
+            yield Call(1, pair, decode)
+
+    def decode(elements: tuple[tf.Tensor, ...]) -> tuple[Any, tf.Tensor]:
+        return elements[0], elements[1]
 
     watcher = SimpleNamespace(
         stepped=lambda step: None, window=lambda window: None, evaluate=lambda step: 30.0 + step,
