@@ -152,7 +152,13 @@ class Training:
         for remark in session.go_on() if self._resume else ():
             self._display.note(remark)
         told.begin(session.progress.step)
-        surroundings = {**environment(), **devices.environment()}
+        settled = session.experiment.trainer
+        surroundings = {
+            **environment(),
+            **devices.environment(),
+            "jit_compile": settled.jit_compile,
+            "steps_per_call": settled.steps_per_call,
+        }
         write_json(run.folder / "environment.json", surroundings)
         run.update(cost=asdict(session.cost))
         gpus = ", ".join(surroundings["gpus"])

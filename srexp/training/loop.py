@@ -213,7 +213,8 @@ def train(
     train_seconds = wait_seconds = 0.0
     reason = "done"
     # Whole calls.
-    size = -(-WINDOW // options.steps_per_call) * options.steps_per_call
+    per_call = options.steps_per_call or 1
+    size = -(-WINDOW // per_call) * per_call
     learner.synchronise(progress.step)
 
     def keep(evaluated: bool, due: bool) -> None:

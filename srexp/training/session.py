@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from srexp.data.pipeline import Call, calls, source_of
 from srexp.evaluation import cost
@@ -55,7 +56,14 @@ def build_learner(
     experiment: Experiment, network: keras.Model, strategy: Strategy | None = None
 ) -> Learner:
     """What trains a network as an experiment says."""
+    experiment = settled(experiment)
     return experiment.algorithm.build(experiment, network, strategy or Strategy())
+
+
+def settled(experiment: Experiment) -> Experiment:
+    """With what was left to the machine (`Trainer.settled`)."""
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    return replace(experiment, trainer=experiment.trainer.settled(gpu=gpu))
 
 
 def calls_of(
@@ -64,7 +72,7 @@ def calls_of(
     """What the steps from `first` on get; of a batch, what this process computes."""
     trainer, sampler = experiment.trainer, materials.sampler
     source = source_of(sampler, strategy.part(trainer.batch_size))
-    return calls(sampler, first, trainer.steps, source, trainer.steps_per_call)
+    return calls(sampler, first, trainer.steps, source, trainer.steps_per_call or 1)
 
 
 class Display(Protocol):
@@ -111,7 +119,7 @@ class Session:
     _samples: dict[str, list[Sample]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        experiment = self.experiment
+        self.experiment = experiment = settled(self.experiment)
         network = build_network(experiment)
         self.cost = cost.measure(network, experiment.model, experiment.degradation.scale)
         self.learner = build_learner(experiment, network, self.strategy)

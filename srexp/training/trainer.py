@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from math import gcd
 from typing import Any
 
 from srexp.options import OptionError, Options, bounded, choice
@@ -30,11 +31,11 @@ class Trainer(Options, group="trainer", name="trainer"):
         ema: Momentum of a running average of the weights, which is then what is scored; None
             for none.
         mixed_precision: float16 arithmetic with loss scaling: for GPUs, slow on CPUs.
-        jit_compile: Compile the step with XLA.
+        jit_compile: Compile the step with XLA; None where there is a GPU (and one device).
         deterministic: On a GPU, only operations that give the same bits each time; slower. A CPU's
             do anyway.
         steps_per_call: Steps without Python in between; `eval_every` is a multiple of it. More
-            than one where Python takes longer than a step, as on a GPU.
+            than one where Python takes longer than a step; None for 10 or fewer on a GPU, else 1.
         strategy: Devices of a step: none (one), mirrored (all of this machine), multi_worker (all
             of several processes, from TF_CONFIG or Slurm; with resume, on a shared file system).
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
@@ -65,7 +66,7 @@ class Trainer(Options, group="trainer", name="trainer"):
     eval_every: int = bounded(1)
     ema: float | None = bounded(above=0)
     mixed_precision: bool
-    jit_compile: bool
+    jit_compile: bool | None
     strategy: str = choice("none", "mirrored", "multi_worker", default="none")
     threads: int | None = bounded(1, 1024)
     sample_grids: int = bounded(0)
@@ -82,7 +83,7 @@ class Trainer(Options, group="trainer", name="trainer"):
     early_shares: list[float] | None = bounded(above=0, high=1, default=None)
     flatness: float = bounded(0, 0.5, default=0.0)
     deterministic: bool = False
-    steps_per_call: int = bounded(1, 1000, default=1)
+    steps_per_call: int | None = bounded(1, 1000, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,12 +96,13 @@ class Trainer(Options, group="trainer", name="trainer"):
                 "jit_compile",
             )
 
-        if self.eval_every % self.steps_per_call:
+        per_call = self.steps_per_call or 1
+        if self.eval_every % per_call:
             raise OptionError(
                 f"steps_per_call={self.steps_per_call}: must divide eval_every={self.eval_every}",
                 "steps_per_call",
             )
-        if self.steps_per_call > 1 and self.strategy != "none":
+        if per_call > 1 and self.strategy != "none":
             raise OptionError(
                 f"steps_per_call={self.steps_per_call}: strategy={self.strategy} takes one at a "
                 "time; leave one of the two out",
@@ -134,9 +136,31 @@ class Trainer(Options, group="trainer", name="trainer"):
             total, before = total + (end - before) * size**2, end
         return total * self.batch_size
 
+    def settled(self, *, gpu: bool) -> Trainer:
+        """With what was left to the machine.
+
+        Args:
+            gpu: Whether there is one.
+
+        Raises:
+            OptionError: It would be slow beyond use.
+        """
+        alone = gpu and self.strategy == "none"
+        jit_compile = alone if self.jit_compile is None else self.jit_compile
+        per_call = self.steps_per_call or (gcd(10, self.eval_every) if alone else 1)
+        if jit_compile and per_call > 1 and not gpu:
+            raise OptionError(
+                f"trainer.steps_per_call={per_call}: XLA computes loops on one core of a CPU; "
+                "leave this or trainer.jit_compile=true out",
+                "trainer.steps_per_call",
+            )
+        return replace(self, jit_compile=jit_compile, steps_per_call=per_call)
+
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Without `min_delta` where nothing is stopped, and without a direction that is known."""
+        # Where it was not chosen, it is as it ever was.
+        values = {**values, "jit_compile": bool(values.get("jit_compile"))}
         if values.get("patience") is None:
             values = {**values, "min_delta": 0.0}
         if not values.get("early_patch_sizes"):

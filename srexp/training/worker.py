@@ -9,7 +9,7 @@ from pathlib import Path
 from srexp.training import checkpoint, loop
 from srexp.training.experiment import Experiment
 from srexp.training.materials import Materials
-from srexp.training.session import build_learner, build_network, calls_of
+from srexp.training.session import build_learner, build_network, calls_of, settled
 from srexp.training.strategy import Strategy
 
 
@@ -47,6 +47,7 @@ def work(
         Diverged: The loss or a weight is not finite.
         CheckpointError: The checkpoint to resume from cannot be used.
     """
+    experiment = settled(experiment)
     learner = build_learner(experiment, build_network(experiment), strategy)
     progress = loop.Progress()
     if checkpoints is not None and checkpoint.newest(checkpoints):

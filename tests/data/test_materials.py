@@ -10,10 +10,11 @@ from PIL import Image
 
 from srexp.config.compose import compose
 from srexp.config.settings import experiment_of
-from srexp.data.sets import DataError
-from srexp.data.sources import FolderBenchmark
+from srexp.data.sets import DataError, ImageSet
+from srexp.data.sources import FolderBenchmark, Photos
 from srexp.images.quantize import round_8bit, unpack
 from srexp.images.resize import resize_matlab
+from srexp.options import OptionError
 from srexp.training.materials import gather
 
 
@@ -305,3 +306,42 @@ def test_the_last_benchmark_decides_the_result_and_the_order_of_the_others_nothi
         return gather(replace(experiment(), benchmark=values)).identity("c")
 
     assert identity(0, 1, 2) == identity(1, 0, 2) != identity(0, 2, 1)
+
+
+def test_rescaled_copies_are_trained_on_and_not_validated_on(experiment):
+    plain, more = experiment(), experiment("data.rescaled=[0.75,0.7]")
+    materials = gather(more)
+    names = [pair.name for pair in materials.sampler.pairs]
+    assert sorted(names) == ["a", "a x0.7", "a x0.75", "b", "b x0.7", "b x0.75"]
+    assert list(materials.validation[0].images.images) == ["v"]
+    image = materials.train.images["b x0.7"]
+    assert image.shape == (17, 18, 3)
+    # MATLAB's imresize(image, 0.7) computes as many rows as ceil says; ours rounds the sizes.
+    whole = materials.train.images["b"]
+    np.testing.assert_array_equal(
+        image, round_8bit(resize_matlab(whole, (17, 18), "bicubic", factor=0.7))
+    )
+    assert gather(plain).identity("") != materials.identity("")
+    again = gather(experiment("data.rescaled=[0.7,0.75]"))
+    assert again.identity("") == materials.identity("")
+
+
+def test_a_copy_of_a_benchmarks_image_is_remarked_as_the_image_is(experiment, tmp_path):
+    _save(tmp_path / "train", t=_levels(24, 24, 3))
+    remarks = gather(experiment("data.rescaled=[0.75]")).remarks
+    assert any("holds training images (t" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize("value", ["[1]", "[0.5,0.5]", "[0]", "[1.5]"])
+def test_factors_that_are_none(experiment, value):
+    with pytest.raises(OptionError, match="rescaled"):
+        experiment(f"data.rescaled={value}")
+
+
+def test_pairs_that_come_with_lr_are_not_rescaled(tmp_path):
+    images = ImageSet("train", {"a": np.zeros((8, 8, 3))}, lr={"a": np.zeros((4, 4, 3))})
+    photos = Photos(
+        train=["rocket"], val=["flower"], prepare="native", prepare_size=16, rescaled=[0.5]
+    )
+    with pytest.raises(DataError, match="has LR images of its own"):
+        photos._with_rescaled(images)

@@ -162,3 +162,32 @@ def test_a_self_ensemble_sees_each_view_once_and_undoes_it():
     corners = got[[0, 0, -1, -1], [0, -1, 0, -1], 0]
     np.testing.assert_array_equal(corners, [2, 2, 2, 2])  # two of eight views put it in each
     assert got.sum() == 8
+
+
+def test_scores_are_made_without_tensor_float_32():
+    """On a GPU it would keep 10 bits of 23: of this network's output some 1e-3."""
+    import keras
+    import tensorflow as tf
+
+    from srexp.evaluation.inference import forward
+
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    found = []
+
+    class Asking(keras.layers.Layer):
+        def call(self, x):
+            def ask(x):
+                found.append(enabled())
+                return x
+
+            return tf.ensure_shape(tf.numpy_function(ask, [x], tf.float32), x.shape)
+
+    given = keras.Input((None, None, 1))
+    run = forward(keras.Model(given, Asking()(given)))
+    before = enabled()
+    for state in (True, False):
+        tf.config.experimental.enable_tensor_float_32_execution(state)
+        run(np.zeros((1, 4, 4, 1), np.float32))
+        assert enabled() is state
+    tf.config.experimental.enable_tensor_float_32_execution(before)
+    assert found and not any(found)

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from srexp.data.pipeline import Call
+from srexp.options import OptionError
 from srexp.training import checkpoint, loop
 from srexp.training.loop import Diverged, Outcome, Progress, Window
 from srexp.training.strategy import Strategy
@@ -126,7 +127,7 @@ class Watching:
 
 
 def numbered(first: int, trainer: Trainer, clock: Clock | None = None) -> Iterator[Call]:
-    size = trainer.steps_per_call
+    size = trainer.steps_per_call or 1
     while True:
         if clock:
             clock.now += 0.25
@@ -520,3 +521,37 @@ def test_a_failed_save_reaches_the_caller_and_leaves_the_last_checkpoint(
     monkeypatch.undo()
     assert weights(tmp_path, "last") == weights(tmp_path, "best") == 10
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.npz", "step-0000010.npz"]
+
+
+@pytest.mark.parametrize(
+    ("given", "gpu", "wanted"),
+    [
+        ({}, False, (False, 1)),
+        ({}, True, (True, 10)),
+        ({"eval_every": 4}, True, (True, 2)),
+        ({"eval_every": 7}, True, (True, 1)),
+        ({"strategy": "mirrored"}, True, (False, 1)),
+        ({"jit_compile": False}, True, (False, 10)),
+        ({"jit_compile": True}, False, (True, 1)),
+        ({"steps_per_call": 5}, False, (False, 5)),
+        ({"steps_per_call": 1}, True, (True, 1)),
+    ],
+)
+def test_what_is_left_to_the_machine(
+    given: dict[str, Any], gpu: bool, wanted: tuple[bool, int]
+) -> None:
+    settled = options(**{"jit_compile": None, **given}).settled(gpu=gpu)
+    assert (settled.jit_compile, settled.steps_per_call) == wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"steps_per_call": 3}, "steps_per_call=3: must divide eval_every=10"),
+        ({"steps_per_call": 5, "strategy": "mirrored"}, "takes one at a time"),
+        ({"steps_per_call": 5, "jit_compile": True}, "on one core of a CPU"),
+    ],
+)
+def test_steps_that_cannot_be_called_together(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(OptionError, match=line):
+        options(**given).settled(gpu=False)

@@ -107,7 +107,7 @@ class Adversarial(Algorithm, name="adversarial"):
             {"model": generator, "discriminator": judge},
             step,
             strategy=strategy,
-            jit_compile=experiment.trainer.jit_compile,
+            jit_compile=bool(experiment.trainer.jit_compile),
         )
 
 

@@ -39,7 +39,7 @@ class Supervised(Algorithm, name="supervised"):
             comparison=experiment.model.comparison(network),
             rates=experiment.model.rates,
             strategy=strategy,
-            jit_compile=experiment.trainer.jit_compile,
+            jit_compile=bool(experiment.trainer.jit_compile),
             mixed_precision=experiment.trainer.mixed_precision,
         )
 
