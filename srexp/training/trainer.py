@@ -34,8 +34,9 @@ class Trainer(Options, group="trainer", name="trainer"):
         jit_compile: Compile the step with XLA; None where there is a GPU (and one device).
         deterministic: On a GPU, only operations that give the same bits each time; slower. A CPU's
             do anyway.
-        steps_per_call: Steps without Python in between; `eval_every` is a multiple of it. More
-            than one where Python takes longer than a step; None for 10 or fewer on a GPU, else 1.
+        steps_per_call: At most so many steps without Python in between; `eval_every` is a multiple
+            of it. More than one where Python takes longer than a step; None for 10 or fewer on a
+            GPU, else 1. Under XLA on a CPU it is always 1.
         strategy: Devices of a step: none (one), mirrored (all of this machine), multi_worker (all
             of several processes, from TF_CONFIG or Slurm; with resume, on a shared file system).
         threads: CPU threads for one operation; None for TensorFlow's choice (all cores).
@@ -141,19 +142,12 @@ class Trainer(Options, group="trainer", name="trainer"):
 
         Args:
             gpu: Whether there is one.
-
-        Raises:
-            OptionError: It would be slow beyond use.
         """
         alone = gpu and self.strategy == "none"
         jit_compile = alone if self.jit_compile is None else self.jit_compile
         per_call = self.steps_per_call or (gcd(10, self.eval_every) if alone else 1)
-        if jit_compile and per_call > 1 and not gpu:
-            raise OptionError(
-                f"trainer.steps_per_call={per_call}: XLA computes loops on one core of a CPU; "
-                "leave this or trainer.jit_compile=true out",
-                "trainer.steps_per_call",
-            )
+        if jit_compile and not gpu:
+            per_call = 1  # XLA computes loops on one core of a CPU, twenty times as slowly
         return replace(self, jit_compile=jit_compile, steps_per_call=per_call)
 
     @classmethod
