@@ -82,7 +82,8 @@ def record(run: RunFolder, folder: Path) -> None:
 
 def _surroundings(run: RunFolder) -> dict[str, Any]:
     environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
-    return {key: environment[key] for key in ("processor", "cores", "python", "packages")}
+    keys = ("processor", "cores", "gpus", "jit_compile", "steps_per_call", "python", "packages")
+    return {key: environment[key] for key in keys if key in environment}
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
@@ -144,28 +145,32 @@ def _curve(run: RunFolder) -> list[tuple[int, float, float]]:
 def table() -> str:
     """All recorded runs, as Markdown."""
     lines = [
-        "| run | parameters | steps, minutes | Set5, dB | published | Set14, dB | published |",
-        "|---|---|---|---|---|---|---|",
+        "| run | parameters | steps, minutes | on | Set5, dB | published | Set14, dB | published |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for folder in sorted(path for path in RESULTS.iterdir() if (path / "run.json").is_file()):
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         scale, cells = facts["scale"], []
         for images in ("set5", "set14"):
-            cells.append(_mean(folder / f"{images}_x{scale}_y_paper.csv"))
+            cells.append(_mean(folder, f"{images}_x{scale}"))
             cells.append(_published(facts["model"], images, scale))
         effort = f"{facts['steps']:,}, {facts['seconds'] / 60:.0f}"
+        machine = ", ".join(facts.get("gpus") or [f"{facts['cores']} cores"])
         named = f"[`{folder.name}`](results/{folder.name}/run.json)"
-        lines.append(f"| {named} | {facts['parameters']:,} | {effort} | {' | '.join(cells)} |")
+        cells = [named, f"{facts['parameters']:,}", effort, machine, *cells]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _mean(path: Path) -> str:
+def _mean(folder: Path, images: str) -> str:
+    """Of the luma as papers measure it, or else of luma of the RGB network's 8-bit pictures."""
+    path, mark = folder / f"{images}_y_paper.csv", ""
     if not path.is_file():
-        return "-"
+        path, mark = folder / f"{images}_y_of_rgb.csv", " *"
     with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     ours, bicubic = (sum(float(r[k]) for r in rows) / len(rows) for k in ("psnr", "psnr_bicubic"))
-    return f"{ours:.2f} ({ours - bicubic:+.2f})"
+    return f"{ours:.2f} ({ours - bicubic:+.2f}){mark}"
 
 
 def _published(model: str, images: str, scale: int) -> str:

@@ -3,8 +3,10 @@
     python scripts/bench/train_step.py [--rounds N] [--steps N] [OVERRIDE ...]
 
 Each measurement is a process of its own (threads are fixed once a process), one after the other,
-round by round, on real patches through the real pipeline. Prints the median over rounds of the
-median step, the time to the end of the first step (compilation), and ratios of the same round.
+round by round, on real patches through the real pipeline. On a GPU it is one step a call and ten
+in place of threads. Prints the median over rounds of the time of a step (many of them one after the
+other, without a look in between), the time to the end of the first call (compilation), and ratios
+of the same round.
 """
 
 from __future__ import annotations
@@ -22,19 +24,54 @@ def measure(overrides: list[str], steps: int) -> dict[str, float]:
     """In the child: build what `srexp train` builds, time its steps."""
     from srexp.config.compose import compose
     from srexp.config.settings import experiment_of
-    from srexp.data.pipeline import calls, source_of
     from srexp.training.materials import gather
-    from srexp.training.session import build_learner, build_network
+    from srexp.training.session import build_learner, build_network, calls_of, settled
+    from srexp.training.strategy import Strategy
 
-    experiment = experiment_of(compose("train", overrides))
-    sampler = gather(experiment).sampler
+    experiment = settled(experiment_of(compose("train", overrides)))
     learner = build_learner(experiment, build_network(experiment))
-    seconds = []
-    for number, call in enumerate(calls(sampler, 0, steps + 1, source_of(sampler))):
-        start = time.perf_counter()
-        float(learner.steps(call, number)["loss"][0])
-        seconds.append(time.perf_counter() - start)
-    return {"first": seconds[0], "step": statistics.median(seconds[1:])}
+    calls = calls_of(experiment, gather(experiment), Strategy(), 0)
+
+    def go(count: int) -> float:
+        start, done = time.perf_counter(), 0
+        while done < count:
+            call = next(calls)
+            losses = learner.steps(call, done)["loss"]
+            done += call.steps
+        float(losses[-1])  # waits for all of them
+        return (time.perf_counter() - start) / done
+
+    first = go(1)
+    return {"first": first, "step": go(steps)}
+
+
+def variants() -> dict[str, list[str]]:
+    """Name -> overrides."""
+    listed = subprocess.run(
+        [sys.executable, "-c", _GPUS], capture_output=True, encoding="utf-8", check=True
+    )
+    if gpus := json.loads(listed.stdout.splitlines()[-1]):
+        print("on", ", ".join(gpus))
+        second, values = "steps_per_call", {"1": "1", "10": "10"}
+    else:
+        cores = os.cpu_count() or 1
+        counts = {f"null ({cores} cores)": "null", "1": "1", str(2 * cores): str(2 * cores)}
+        second, values = "threads", counts
+    return {
+        f"jit_compile={jit} {second}={name}": [
+            f"trainer.jit_compile={jit}",
+            f"trainer.{second}={value}",
+        ]
+        for jit in ("true", "false")
+        for name, value in values.items()
+    }
+
+
+_GPUS = """
+import json
+from srexp.training.devices import environment
+print(json.dumps(environment()["gpus"]))
+"""
 
 
 def main() -> None:
@@ -46,18 +83,10 @@ def main() -> None:
     if given.child:
         print(json.dumps(measure(overrides, given.steps)))
         return
-    cores = os.cpu_count() or 1
-    variants = {
-        f"jit_compile={jit} threads={threads or f'null ({cores} cores)'}": [
-            f"trainer.jit_compile={jit}",
-            f"trainer.threads={threads or 'null'}",
-        ]
-        for jit in ("true", "false")
-        for threads in (None, *([1] if cores > 1 else []), *([2 * cores]))
-    }
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
+    measured = variants()
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in measured}
     for _ in range(given.rounds):
-        for name, more in variants.items():
+        for name, more in measured.items():
             done = subprocess.run(
                 [sys.executable, __file__, "--child", f"--steps={given.steps}", *overrides, *more],
                 capture_output=True,
