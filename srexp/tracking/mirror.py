@@ -169,7 +169,7 @@ class Mirror:
         self.terminate()
         name = self.run.info["mlflow"].get("register")
         if name and self.run.info["status"] == "FINISHED":
-            mlflow_model.register(self._client, name, self.run.folder, self._run_id)
+            self._taken(mlflow_model.register, self._client, name, self.run.folder, self._run_id)
         self.run.update(mlflow={**self.run.info["mlflow"], "complete": True})
 
     def look(self) -> Literal["there", "deleted", "gone"]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from srexp.files import flush
 from srexp.quiet import quiet_import
 from srexp.tracking.mlflow_store import before_import
 
@@ -63,6 +64,8 @@ def save(network: keras.Model, folder: Path, multiple: int = 1) -> None:
                 f"{name}=={version(name)}" for name in ("mlflow", "tensorflow", "keras")
             ],
         )
+        for path in beside.rglob("*"):
+            flush(path)
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         beside.rename(folder / FOLDER)
     finally:
@@ -90,7 +93,10 @@ def register(client: Any, name: str, folder: Path, run_id: str) -> None:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    if client.search_model_versions(f"name='{name}' and run_id='{run_id}'"):
-        return
-    made = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id)
-    client.set_registered_model_alias(name, ALIAS, made.version)
+    versions = client.search_model_versions(f"name='{name}'")
+    own = next((version for version in versions if version.run_id == run_id), None)
+    if own is None:
+        own = client.create_model_version(name, f"runs:/{run_id}/{FOLDER}", run_id)
+    # Also where an earlier attempt made the version and came no further.
+    if all(int(version.version) <= int(own.version) for version in versions):
+        client.set_registered_model_alias(name, ALIAS, own.version)

@@ -81,7 +81,7 @@ def export_bundled(name: str, scale: int, kind: str, **options: Any) -> Done:
     from srexp.upscaling import of_bundled
 
     def made() -> tuple[Exported, dict[str, Any]]:
-        network, config, facts = of_bundled.export_bundled(name, scale)
+        network, config, facts = of_bundled.keras_network(name, scale)
         about = {"bundled": f"tiny {name}", "scores": facts["result"]}
         return network, {**about, "configuration": config}
 

@@ -14,7 +14,7 @@ from srexp.upscaling import bundled
 from srexp.upscaling.export import Exported, exported
 
 
-def export_bundled(kind: str, scale: int) -> tuple[Exported, dict[str, Any], dict[str, Any]]:
+def keras_network(kind: str, scale: int) -> tuple[Exported, dict[str, Any], dict[str, Any]]:
     """The network, its configuration, and what stands beside its file.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ _LOADS = """
 import sys
 sys.modules["srexp"] = None
 import mlflow, numpy as np
-uri, address, lr, sr = sys.argv[1:]
+uri, lr, *addresses = sys.argv[1:]
 mlflow.set_tracking_uri(uri)
-model = mlflow.pyfunc.load_model(address)
-(given,) = model.metadata.get_input_schema().inputs
-assert given.shape == (-1, -1, -1, 1) and given.type == np.float32
-assert np.asarray(model.input_example["lr"]).shape == (1, 18, 18, 1)
-np.save(sr, model.predict(np.load(lr)))
+for address, sr in zip(addresses[::2], addresses[1::2]):
+    model = mlflow.pyfunc.load_model(address)
+    (given,) = model.metadata.get_input_schema().inputs
+    assert given.shape == (-1, -1, -1, 1) and given.type == np.float32
+    assert np.asarray(model.input_example["lr"]).shape == (1, 18, 18, 1)
+    np.save(sr, model.predict(np.load(lr)))
 """
 
 
@@ -39,17 +41,19 @@ def network(factor: float) -> keras.Model:
     return made
 
 
-def loaded(store: Store, address: str, tmp_path: Path) -> np.ndarray:
-    """What another process makes of a ramp by the model of an address."""
+def loaded(store: Store, addresses: Sequence[str], tmp_path: Path) -> list[np.ndarray]:
+    """What another process makes of a ramp by the models of some addresses."""
     np.save(tmp_path / "lr.npy", ramp())
+    made = [str(tmp_path / f"{number}.npy") for number in range(len(addresses))]
+    both = [word for pair in zip(addresses, made, strict=True) for word in pair]
     done = subprocess.run(
-        [sys.executable, "-c", _LOADS, store.uri, address, tmp_path / "lr.npy", tmp_path / "sr"],
+        [sys.executable, "-c", _LOADS, store.uri, tmp_path / "lr.npy", *both],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return np.asarray(np.load(tmp_path / "sr.npy"))
+    return [np.load(path) for path in made]
 
 
 def ramp() -> np.ndarray:
@@ -77,8 +81,8 @@ def test_it_is_loaded_from_the_run_and_as_the_newest_version(
     assert "model/MLmodel" in artifacts(client, run_id)
     assert "model/data/model.keras" in artifacts(client, run_id)
     wanted = 0.5 * ramp().repeat(2, axis=1).repeat(2, axis=2)
-    for address in (f"runs:/{run_id}/model", "models:/large pictures@newest"):
-        np.testing.assert_allclose(loaded(store, address, tmp_path), wanted, atol=1e-6)
+    for made in loaded(store, [f"runs:/{run_id}/model", "models:/large pictures@newest"], tmp_path):
+        np.testing.assert_allclose(made, wanted, atol=1e-6)
     (version,) = client.search_model_versions("name='large pictures'")
     assert version.run_id == run_id
 
@@ -89,6 +93,35 @@ def test_it_is_loaded_from_the_run_and_as_the_newest_version(
     send(later)
     newest = client.get_model_version_by_alias("large pictures", "newest")
     assert newest.run_id == later.info["mlflow"]["run_id"] and int(newest.version) == 2
+
+
+def test_an_alias_that_could_not_be_set_is_set_later(run: RunFolder, client: Any) -> None:
+    from mlflow.exceptions import RestException
+
+    run.info["mlflow"]["register"] = "halfway"
+    run.set_status("FINISHED", failure="")
+
+    class Refusing:
+        """A client that makes versions and sets no alias."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "set_registered_model_alias":
+                raise RestException({"error_code": "PERMISSION_DENIED", "message": "no"})
+            return getattr(client, name)
+
+    assert send(run).refused is None
+    run_id = run.info["mlflow"]["run_id"]
+    client.delete_registered_model_alias("halfway", "newest")
+    with pytest.raises(RestException):
+        mlflow_model.register(Refusing(), "halfway", run.folder, run_id)
+    for _ in range(2):
+        mlflow_model.register(client, "halfway", run.folder, run_id)
+        newest = client.get_model_version_by_alias("halfway", "newest")
+        assert newest.run_id == run_id
+    client.create_model_version("halfway", f"runs:/{run_id}/model", "another")
+    client.delete_registered_model_alias("halfway", "newest")
+    mlflow_model.register(client, "halfway", run.folder, run_id)  # no longer the newest
+    assert not client.get_registered_model("halfway").aliases
 
 
 def test_only_a_finished_run_is_registered(run: RunFolder, client: Any) -> None:
