@@ -203,7 +203,8 @@ class Learner:
 
         if most == 1:
 
-            def alone(elements: Any, _: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+            def alone(elements: Any, count: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+                del count  # it is 1
                 given = one(tuple(array[0] for array in elements), first)
                 return {name: value[None] for name, value in given.items()}
 
