@@ -30,6 +30,8 @@ from srexp.tracking.record import RunFolder, find_run
 DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "results"
 _BEGIN, _END = "<!-- {}, made by scripts/record.py: begin -->\n", "<!-- end -->\n"
+# Weights of the papers' networks at x3, as the papers count them: without biases.
+_PAPERS = {"srcnn": 8032, "fsrcnn": 12464, "vdsr": 664704}
 # Published PSNR in dB: of the tables in conf/table/.
 _TABLES = {"srcnn": "srcnn", "fsrcnn": "fsrcnn", "espcn": "espcn", "vdsr": "vdsr"}
 
@@ -52,6 +54,7 @@ def main() -> None:
         before, rest = text.split(_BEGIN.format(what))
         text = before + _BEGIN.format(what) + made + _END + rest.split(_END, 1)[1]
     page.write_text(text, encoding="utf-8")
+    figure(RESULTS / "set5_x3.png")
 
 
 def record(run: RunFolder, folder: Path) -> None:
@@ -181,6 +184,49 @@ def _published(model: str, images: str, scale: int) -> str:
     rows: dict[str, Any] = compose("reproduce", [f"table={_TABLES[model]}"])["table"]["rows"]
     row = rows.get(f"{images}_x{scale}")
     return f"{row['psnr']:.2f}" if row else "-"
+
+
+def figure(path: Path) -> None:
+    """Set5 x3 over parameters, print beside it, and over the minutes of training."""
+    from matplotlib.figure import Figure
+
+    runs = [
+        (folder, json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        for folder in sorted(RESULTS.iterdir())
+        if (folder / "set5_x3_y_paper.csv").is_file()
+    ]
+    sheet = Figure(figsize=(10, 4.4), layout="constrained")
+    over_parameters, over_minutes = sheet.subplots(1, 2, sharey=True)
+    for number, (folder, facts) in enumerate(runs):
+        decibels = float(_mean(folder, "set5_x3").split()[0])
+        look = {"marker": "^" if facts.get("gpus") else "o", "color": f"C{number}", "ls": "none"}
+        over_parameters.plot(facts["parameters"], decibels, label=folder.name, **look)
+        over_minutes.plot(facts["seconds"] / 60, decibels, **look)
+    for number, (name, parameters) in enumerate(_PAPERS.items()):
+        decibels = float(_published(name, "set5", 3))
+        over_parameters.plot(
+            parameters, decibels, marker="sDv"[number], color="black", fillstyle="none",
+            ls="none", label=f"{name.upper()}, published",
+        )  # fmt: skip
+    bicubic = _bicubic(runs[0][0] / "set5_x3_y_paper.csv")
+    for axes, what in ((over_parameters, "parameters"), (over_minutes, "minutes of training")):
+        axes.axhline(bicubic, color="grey", linestyle=":")
+        axes.annotate(
+            "bicubic", (0.02, bicubic), (0, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", size=8, color="grey",
+        )  # fmt: skip
+        axes.set_xlabel(what)
+        axes.margins(x=0.1, y=0.1)
+    over_parameters.set(xscale="log", ylabel="Set5 x3, PSNR of luma, dB")
+    over_minutes.set_xlim(left=0)
+    over_minutes.set_title("circles: two CPU cores; triangles: an H200, eight at a time", size=9)
+    sheet.legend(loc="outside lower center", ncols=4, fontsize=8)
+    sheet.savefig(path, dpi=110)
+
+
+def _bicubic(path: Path) -> float:
+    with path.open(encoding="utf-8") as file:
+        return mean(float(row["psnr_bicubic"]) for row in csv.DictReader(file))
 
 
 def sweep_tables() -> str:
