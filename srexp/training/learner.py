@@ -198,7 +198,9 @@ class Learner:
         most = call.elements[0].shape[0]
 
         def one(elements: tuple[tf.Tensor, ...], number: tf.Tensor) -> dict[str, tf.Tensor]:
-            inputs, hr = call.decode(elements)
+            # Replicas are sent their shares from there.
+            with tf.device("/device:CPU:0" if self.strategy.description else None):
+                inputs, hr = call.decode(elements)
             return self._traced(inputs, hr, number)
 
         if most == 1:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from srexp.data.pipeline import Call, calls, source_of
+from srexp.data.pipeline import Call, Streamed, calls, source_of
 from srexp.evaluation import cost
 from srexp.evaluation.grids import sample_grid
 from srexp.evaluation.inference import upscaler
@@ -71,7 +71,8 @@ def calls_of(
 ) -> Iterator[Call]:
     """What the steps from `first` on get; of a batch, what this process computes."""
     trainer, sampler = experiment.trainer, materials.sampler
-    source = source_of(sampler, strategy.part(trainer.batch_size))
+    part = strategy.part(trainer.batch_size)
+    source = Streamed(sampler, part) if strategy.description else source_of(sampler, part)
     return calls(sampler, first, trainer.steps, source, trainer.steps_per_call or 1)
 
 
