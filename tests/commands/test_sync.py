@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ def again(run: RunFolder) -> RunFolder:
 def test_runs_are_sent_once(
     server: Server, remote: Store, tmp_path: Path, command: Command
 ) -> None:
+    remote = replace(remote, timeout_seconds=30)  # the machine may be busy
     first = ended(tmp_path, remote)
     second = ended(tmp_path, remote, "RUNNING")  # killed: its lock is free
     done = command(tmp_path, "sync")
