@@ -222,7 +222,8 @@ def test_nobody_gets_anothers_picture(start: Start) -> None:
         answer = upscale(server, flat.getvalue())
         made = pixels(answer.content).astype(int)
         assert made.shape == (32, 2 * (20 + number % 7), 3)
-        return bool(np.abs(made - [level, 255 - level, 60]).max() <= 3)
+        inner = made[8:-8, 8:-8]  # the network feels the edges: up to 4 levels of 0 and 255
+        return bool(np.abs(inner - [level, 255 - level, 60]).max() <= 1)
 
     with ThreadPoolExecutor(12) as pool:
         assert all(pool.map(one, range(60)))
