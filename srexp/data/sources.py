@@ -110,8 +110,9 @@ class Photographs(Data):
 
     @classmethod
     def usual(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Without `prepare_size` where nothing is resized or cropped."""
-        values = {**values, "rescaled": values.get("rescaled") or None}
+        """Without `prepare_size` where nothing is resized or cropped; `rescaled` in no order."""
+        if isinstance(factors := values.get("rescaled"), list):
+            values = {**values, "rescaled": sorted(factors, key=str) or None}
         return {**values, "prepare_size": None} if values.get("prepare") == "native" else values
 
     def load(self) -> tuple[ImageSet, ImageSet]:

@@ -14,8 +14,8 @@ FOLDER = Path(__file__).parent.parent / "weights"
 
 # What each is for; the first is taken unless another is asked for.
 KINDS = {
-    "clean": "pictures that were made smaller and hardly compressed",
-    "web": "pictures from the net, with JPEG's blocks, a little blur and noise",
+    "clean": "hardly compressed",
+    "web": "JPEG, as from the net",
 }
 USUAL = "clean"
 

@@ -33,6 +33,7 @@ IDLE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"trainer.keep_checkpoints": 7}, {}),
     ({"trainer.min_delta": 0.5}, {"trainer.patience": None}),
     ({"data.prepare_size": 64}, {"data.prepare": "native"}),
+    ({"data.rescaled": [0.7, 0.9]}, {"data.rescaled": [0.9, 0.7]}),
     ({"protocol.rgb.border": 3}, {"degradation.scale": 3}),
     ({"model.upscale_interpolation": "bilinear"}, {"degradation.interpolation": "bilinear"}),
     ({"degradation.antialias": False}, {"degradation.interpolation": "nearest"}),
