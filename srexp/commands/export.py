@@ -22,6 +22,7 @@ _EXAMPLES = """\
   srexp export latest --format litert --weights int8   smaller, with its loss in dB
   srexp export RUN --format keras -o network.keras     loads where srexp is not installed
   srexp export RUN --format onnx                       pip install 'srexp[onnx]'
+  srexp export RUN --format html                       a page that enlarges, in one file
   srexp export bundled --kind web -s 4 --format onnx   what comes with srexp
 """
 
@@ -56,8 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(json.dumps(done.facts, indent=1))
         return
     parity = done.parity
-    sizes = ", ".join(f"{height}x{width}" for height, width in parity.sizes)
     print(f"{done.path}: {done.nbytes / 1e6:.2f} MB, {done.weights} weights")
+    if parity is None:
+        print("not tried: no Chromium, Chrome or Edge was found to run it")
+        return
+    sizes = ", ".join(f"{height}x{width}" for height, width in parity.sizes)
     print(
         f"run by itself on LR of {sizes}: largest difference {parity.largest:.1e}, "
         f"{parity.psnr:.1f} dB beside what is scored"
@@ -74,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", type=path_type, metavar="FILE",
         help="the file, or the folder of a SavedModel (default: RUN_xSCALE, here)")  # fmt: skip
     add("--weights", choices=("float16", "float32", "int8"),
-        help="how they are kept (default: float16 for litert, else float32)")  # fmt: skip
+        help="how they are kept (default: float16 for litert and html)")  # fmt: skip
     add("--licence", default="", metavar="TEXT", help="of the weights, to be written into the file")
     add("--overwrite", action="store_true", help="replace what is there")
     add("--json", action="store_true", help="print what is written into the file")

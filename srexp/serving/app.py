@@ -22,6 +22,7 @@ from srexp import __version__
 from srexp.images.io import ImageFileError
 from srexp.pictures import reading, writing
 from srexp.serving.jobs import Job, Jobs, Limits, Refused
+from srexp.pages import enlarging
 from srexp.serving.openapi import description, parameters
 from srexp.upscaling import bundled
 from srexp.upscaling.files import Settings
@@ -128,9 +129,15 @@ def application(
     """
     api = _Api(networks, limits, Jobs(limits, workers))
     routes = [
-        Route("/", partial(_file, "page.html", "text/html")),
-        Route("/page.css", partial(_file, "page.css", "text/css")),
-        Route("/page.js", partial(_file, "page.js", "text/javascript")),
+        Route("/", partial(_content, enlarging.render(_PAGE, "page.html.jinja"), "text/html")),
+        *(
+            Route(f"/{file.name}", partial(_content, file.read_text(encoding="utf-8"), kind))
+            for file, kind in (
+                (enlarging.FOLDER / "enlarging.css", "text/css"),
+                (enlarging.FOLDER / "viewer.js", "text/javascript"),
+                (_PAGE / "page.js", "text/javascript"),
+            )
+        ),
         Route("/openapi.json", _openapi),
         Route("/api", api.about),
         Route("/api/upscale", _answered(api.upscale), methods=["POST"]),
@@ -162,8 +169,8 @@ def _answered(endpoint: Endpoint) -> Endpoint:
     return answer
 
 
-async def _file(name: str, kind: str, request: Request) -> Response:
-    return Response((_PAGE / name).read_bytes(), media_type=kind)
+async def _content(content: str, kind: str, request: Request) -> Response:
+    return Response(content, media_type=kind)
 
 
 async def _openapi(request: Request) -> Response:

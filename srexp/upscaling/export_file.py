@@ -27,14 +27,14 @@ class Done:
     path: The file or folder.
     nbytes: Its size.
     weights: How they are kept.
-    parity: How far its results are off the network's.
+    parity: How far its results are off the network's; None where nothing here runs the file.
     facts: What stands in it.
     """
 
     path: Path
     nbytes: int
     weights: str
-    parity: formats.Parity
+    parity: formats.Parity | None
     facts: dict[str, Any]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from srexp.options import OptionError
 from srexp.quiet import quiet_import
+from srexp.upscaling.browser import file as browser
 
 if TYPE_CHECKING:
     import keras
@@ -33,7 +34,7 @@ class Kind:
         weights: How it may keep them, the usual one first.
         needs: Packages beside srexp's own.
         write: The network and how to keep weights -> the file at a path.
-        load: What the format's own runtime makes of it.
+        load: What the format's own runtime makes of it; None where that is not here.
         describe: Put facts, as JSON, into the file.
     """
 
@@ -41,7 +42,7 @@ class Kind:
     weights: tuple[str, ...]
     needs: tuple[str, ...]
     write: Callable[[keras.Model, Path, str], None]
-    load: Callable[[Path], Forward]
+    load: Callable[[Path], Forward | None]
     describe: Callable[[Path, str], None]
 
 
@@ -80,7 +81,7 @@ def write(
     weights: str,
     pictures: list[np.ndarray],
     facts: dict[str, Any],
-) -> tuple[Parity, dict[str, Any]]:
+) -> tuple[Parity | None, dict[str, Any]]:
     """Write a file, run it, and put into it what is known of it.
 
     Args:
@@ -95,7 +96,8 @@ def write(
         facts: As JSON.
 
     Returns:
-        How far its results are off, and the facts with that: what stands in the file.
+        How far its results are off (None where nothing here runs it), and the facts with that:
+        what stands in the file.
 
     Raises:
         OptionError: It cannot be made, or its results are too far off.
@@ -103,14 +105,15 @@ def write(
     made = KINDS[kind]
     with quiet_import():
         made.write(network, path, weights)
-        parity = _compared(scored, made.load(path), pictures)
+        forward = made.load(path)
+        parity = None if forward is None else _compared(scored, forward, pictures)
     least = _LEAST[weights]
-    if parity.psnr < least:
+    if parity is not None and parity.psnr < least:
         raise OptionError(
             f"--format {kind}: the file gives {parity.psnr:.1f} dB beside what is scored, and at "
             f"least {least:g} dB are wanted with {weights} weights"
         )
-    stored = {**facts, "weights": weights, "parity": _as_json(parity)}
+    stored = {**facts, "weights": weights, "parity": parity and _as_json(parity)}
     made.describe(path, json.dumps(stored, indent=1))
     return parity, stored
 
@@ -245,6 +248,9 @@ KINDS = {
     "litert": Kind(
         ".tflite", ("float16", "float32", "int8"), (),
         _write_litert, _load_litert, _describe_litert,
+    ),
+    "html": Kind(
+        ".html", ("float16", "float32"), (), browser.write, browser.load, browser.describe
     ),
     "onnx": Kind(
         ".onnx", ("float32",), ("onnx", "tf2onnx", "onnxruntime"),

@@ -1,0 +1,149 @@
+"""The HTML file: writing it, saying in it what it is, and running it in a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from srexp.options import OptionError
+from srexp.pages import enlarging
+
+if TYPE_CHECKING:
+    import keras
+
+_HERE = Path(__file__).parent
+_LIBRARIES = ("tf-core.es2017.min.js", "tf-converter.es2017.min.js", "tf-backend-wasm.es2017.min.js")
+_WASM = "tfjs-backend-wasm-simd.wasm"
+# Of these the first one found runs the file.
+BROWSERS = (
+    "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+    "microsoft-edge", "msedge", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)  # fmt: skip
+_SECONDS = 180.0
+_KNOWN = '<script type="application/json" id="known">'
+_NOTHING = "{}</script>"
+
+
+def write(network: keras.Model, path: Path, weights: str) -> None:
+    """The page with a network, of which it does not yet say what it is (`describe`)."""
+    from markupsafe import Markup
+
+    from srexp.upscaling.browser.graph import graph_of
+
+    text = {file.name: file.read_text(encoding="utf-8") for file in _HERE.glob("*.js")}
+    script = (enlarging.FOLDER / "viewer.js").read_text(encoding="utf-8") + text["page.js"]
+    page = enlarging.render(
+        _HERE,
+        "page.html.jinja",
+        digest=_digest(script),
+        css=Markup((enlarging.FOLDER / "enlarging.css").read_text(encoding="utf-8")),
+        tfjs=Markup("\n".join((_HERE / "tfjs" / name).read_text("utf-8") for name in _LIBRARIES)),
+        worker=Markup(text["worker.js"]),
+        wasm=base64.b64encode((_HERE / "tfjs" / _WASM).read_bytes()).decode(),
+        model=Markup(_in_script(graph_of(network, weights).as_json())),
+        known=Markup(_KNOWN + _NOTHING),
+        script=Markup(script),
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def describe(path: Path, facts: str) -> None:
+    """Put facts, as JSON, where the page reads them."""
+    page = path.read_text(encoding="utf-8")
+    known = _KNOWN + _in_script(facts) + "</script>"
+    path.write_text(page.replace(_KNOWN + _NOTHING, known), encoding="utf-8")
+
+
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What a browser makes of the page's network, one browser for each LR; None without a browser.
+
+    Raises:
+        OptionError: The page fails in it, or does not answer.
+    """
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        return None
+    page = path.read_text(encoding="utf-8")
+
+    def forward(lr: np.ndarray) -> np.ndarray:
+        _, height, width, channels = lr.shape
+        content = base64.b64encode(lr.astype("<f4").tobytes()).decode()
+        given = {"lr": content, "height": height, "width": width, "channels": channels}
+        sr = np.frombuffer(_answer(browser, page, given), "<f4")
+        scale = round((sr.size / lr.size) ** 0.5)
+        return sr.reshape(1, height * scale, width * scale, channels)
+
+    return forward
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _in_script(text: str) -> str:
+    """JSON that cannot end the script element that it stands in."""
+    return text.replace("</", "<\\/")
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Takes the one thing that the page sends when it is tried."""
+
+    def do_POST(self) -> None:  # noqa: N802
+        self.server.body = self.rfile.read(int(self.headers["Content-Length"]))  # type: ignore[attr-defined]
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _answer(browser: str, page: str, given: dict[str, object]) -> bytes:
+    """The bytes that the page's network gives for an LR.
+
+    The page may then send its result to this process, and to nothing else.
+    """
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server, tempfile.TemporaryDirectory() as folder:
+        server.timeout = _SECONDS
+        address = f"http://127.0.0.1:{server.server_port}"
+        check = json.dumps({**given, "address": address})
+        tried = page.replace("connect-src blob:", f"connect-src blob: {address}").replace(
+            _KNOWN, f'<script type="application/json" id="check">{check}</script>{_KNOWN}'
+        )
+        file = Path(folder, "page.html")
+        file.write_text(tried, encoding="utf-8")
+        arguments = [
+            browser, "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            f"--user-data-dir={folder}/profile",
+            *(["--no-sandbox"] if sys.platform == "linux" and os.geteuid() == 0 else []),
+            file.as_uri(),
+        ]  # fmt: skip
+        with subprocess.Popen(
+            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                server.handle_request()
+            finally:
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+        body: bytes | None = getattr(server, "body", None)
+    if body is None:
+        raise OptionError(f"--format html: {browser} has not run the page in {_SECONDS:g} s")
+    if body.startswith(b"error:"):
+        raise OptionError(f"--format html: the page says: {body[6:].decode(errors='replace')}")
+    return body
