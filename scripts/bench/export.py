@@ -44,10 +44,10 @@ def main() -> None:
                 except OptionError as error:
                     print(f"{name}, {weights}: {error}")
                     continue
-                print(
-                    f"{name}, {weights}: {done.nbytes / 1e6:.2f} MB, largest difference "
-                    f"{done.parity.largest:.1e}, {done.parity.psnr:.0f} dB"
-                )
+                off = "not tried: no browser"
+                if (parity := done.parity) is not None:
+                    off = f"largest difference {parity.largest:.1e}, {parity.psnr:.0f} dB"
+                print(f"{name}, {weights}: {done.nbytes / 1e6:.2f} MB, {off}")
         exported = export(run)
         as_it_is = network_from_lr(exported.network, exported.upscaler)
         files = {}

@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-o", "--output", type=path_type, metavar="FILE",
         help="the file, or the folder of a SavedModel (default: RUN_xSCALE, here)")  # fmt: skip
     add("--weights", choices=("float16", "float32", "int8"),
-        help="how they are kept (default: float16 for litert and html)")  # fmt: skip
+        help="how they are kept (default: float16 for litert, html; else float32)")  # fmt: skip
     add("--licence", default="", metavar="TEXT", help="of the weights, to be written into the file")
     add("--overwrite", action="store_true", help="replace what is there")
     add("--json", action="store_true", help="print what is written into the file")

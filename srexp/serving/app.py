@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from srexp import __version__
 from srexp.images.io import ImageFileError
+from srexp.pages import enlarging
 from srexp.pictures import reading, writing
 from srexp.serving.jobs import Job, Jobs, Limits, Refused
-from srexp.pages import enlarging
 from srexp.serving.openapi import description, parameters
 from srexp.upscaling import bundled
 from srexp.upscaling.files import Settings

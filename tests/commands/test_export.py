@@ -21,7 +21,8 @@ from srexp.commands import export
 from srexp.upscaling import formats
 from srexp.upscaling.formats import KINDS
 
-# What runs each file in a process that cannot import srexp: LR in `lr.npy`, SR into `sr.npy`.
+# What runs each file in a process that cannot import srexp: LR in `lr.npy`, SR into `sr.npy`. HTML
+# files have tests of their own.
 RUNNERS = {
     "keras": "import keras; m = keras.saving.load_model(file); sr = np.asarray(m(lr))",
     "savedmodel": "import tensorflow as tf; m = tf.saved_model.load(file); "
@@ -65,7 +66,7 @@ def skip_without(kind: str) -> None:
 Typed = Callable[..., tuple[str, str, int]]
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(RUNNERS))
 def test_the_file_runs_where_srexp_is_not(
     typed: Typed, outputs: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -69,8 +69,8 @@ async function enlarge() {
       await new Promise((done) => setTimeout(done, POLL));
       if (mine !== turn) return;
       now = await (await asked(`api/jobs/${job}`)).json();
+      if (mine !== turn) return;
     }
-    if (mine !== turn) return;
     if (now.state !== "done") throw new Error(now.error || `the picture was ${now.state}`);
     await fetched(now, mine);
   } catch (error) {

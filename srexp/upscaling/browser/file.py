@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     import keras
 
 _HERE = Path(__file__).parent
-_LIBRARIES = ("tf-core.es2017.min.js", "tf-converter.es2017.min.js", "tf-backend-wasm.es2017.min.js")
+_LIBRARIES = (
+    "tf-core.es2017.min.js",
+    "tf-converter.es2017.min.js",
+    "tf-backend-wasm.es2017.min.js",
+)
 _WASM = "tfjs-backend-wasm-simd.wasm"
 # Of these the first one found runs the file.
 BROWSERS = (
@@ -101,7 +105,7 @@ def _in_script(text: str) -> str:
 class _Answers(BaseHTTPRequestHandler):
     """Takes the one thing that the page sends when it is tried."""
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self.server.body = self.rfile.read(int(self.headers["Content-Length"]))  # type: ignore[attr-defined]
         self.send_response(204)
         self.end_headers()
@@ -110,12 +114,16 @@ class _Answers(BaseHTTPRequestHandler):
         pass
 
 
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="srexp_", ignore_cleanup_errors=True)
+
+
 def _answer(browser: str, page: str, given: dict[str, object]) -> bytes:
     """The bytes that the page's network gives for an LR.
 
     The page may then send its result to this process, and to nothing else.
     """
-    with HTTPServer(("127.0.0.1", 0), _Answers) as server, tempfile.TemporaryDirectory() as folder:
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server, _folder() as folder:
         server.timeout = _SECONDS
         address = f"http://127.0.0.1:{server.server_port}"
         check = json.dumps({**given, "address": address})
@@ -130,17 +138,15 @@ def _answer(browser: str, page: str, given: dict[str, object]) -> bytes:
             *(["--no-sandbox"] if sys.platform == "linux" and os.geteuid() == 0 else []),
             file.as_uri(),
         ]  # fmt: skip
+        nothing = subprocess.DEVNULL
         with subprocess.Popen(
-            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            arguments, stdout=nothing, stderr=nothing, start_new_session=True
         ) as process:
             try:
                 server.handle_request()
             finally:
-                process.terminate()
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+                # With all its processes, which otherwise still write into the folder.
+                os.killpg(process.pid, signal.SIGKILL)
         body: bytes | None = getattr(server, "body", None)
     if body is None:
         raise OptionError(f"--format html: {browser} has not run the page in {_SECONDS:g} s")

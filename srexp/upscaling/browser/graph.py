@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,18 +61,18 @@ def graph_of(network: keras.Model, weights: str) -> Graph:
 
     channels = network.input_shape[-1]
     given = tf.TensorSpec([None, None, None, channels], tf.float32, name="lr")
-    traced = tf.function(lambda lr: tf.identity(network(lr), name="sr")).get_concrete_function(given)
+    traced = tf.function(lambda lr: tf.identity(network(lr), name="sr")).get_concrete_function(
+        given
+    )
     frozen = convert_variables_to_constants_v2(traced)
     definition = _folded(frozen.graph.as_graph_def(), frozen.outputs[0].op.name)
     constants = {n.name: tf.make_ndarray(n.attr["value"].tensor) for n in _of(definition, "Const")}
     for node in _of(definition, "Const"):
         node.attr["value"].tensor.Clear()
         node.attr["value"].tensor.dtype = node.attr["dtype"].type
-    nodes = [MessageToDict(node) for node in definition.node if node.op != "NoOp"]
     output = frozen.outputs[0].op.name
-    nodes = _fused(nodes, constants, output)
-    used = {name for node in nodes for name in node.get("input", ())}
-    nodes = [node for node in nodes if node["op"] != "Const" or node["name"] in used]
+    nodes = [_plain(MessageToDict(node)) for node in definition.node]
+    nodes = _fused(_slopes(nodes, constants), output)
     specs, content = [], []
     for node in nodes:
         if node["op"] != "Const":
@@ -112,85 +113,76 @@ def _folded(definition: Any, output: str) -> Any:
     return tf_optimizer.OptimizeGraph(config, whole)
 
 
-def _fused(nodes: list[Node], constants: dict[str, np.ndarray], output: str) -> list[Node]:
-    """PReLU as one operation, and one operation for a convolution, its bias and its activation."""
-    by_name = {node["name"]: node for node in nodes}
-    readers: dict[str, int] = {output: 1}
-    for node in nodes:
-        for name in node.get("input", ()):
-            readers[name] = readers.get(name, 0) + 1
+def _plain(node: Node) -> Node:
+    """Without what only orders it after others."""
+    return {**node, "input": [name for name in node.get("input", ()) if name[0] != "^"]}
 
-    def given(node: Node, op: str, index: int = 0) -> Node | None:
-        """The node of this kind that another one reads, if there is one."""
-        inputs = node.get("input", ())
-        found = by_name.get(inputs[index]) if index < len(inputs) else None
+
+class _Nodes:
+    """Nodes by their names."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._of = {node["name"]: node for node in nodes}
+
+    def needed(self, output: str) -> list[Node]:
+        """What an output depends on, itself included, in the order of the nodes."""
+        seen: set[str] = set()
+        waiting = [output]
+        while waiting:
+            name = waiting.pop().partition(":")[0]  # `split:1` is the second output of `split`
+            if name not in seen:
+                seen.add(name)
+                waiting += self._of[name]["input"]
+        return [node for name, node in self._of.items() if name in seen]
+
+    def read(self, node: Node | None, index: int, op: str) -> Node | None:
+        """The node of this kind whose only output another one reads, if there is one."""
+        if node is None or index >= len(node["input"]):
+            return None
+        found = self._of.get(node["input"][index])
         return found if found is not None and found["op"] == op else None
 
-    def prelu(node: Node) -> tuple[str, str] | None:
-        """Of `relu(x) + c * relu(-x)`: x and c."""
-        for first, second in ((0, 1), (1, 0)):
-            positive, product = given(node, "Relu", first), given(node, "Mul", second)
-            if positive is None or product is None:
-                continue
-            for factor, rest in ((0, 1), (1, 0)):
-                slope, negative = given(product, "Const", factor), given(product, "Relu", rest)
-                turned = given(negative, "Neg") if negative is not None else None
-                if slope and turned and turned["input"][0] == positive["input"][0]:
-                    return positive["input"][0], slope["name"]
-        return None
 
+def _slopes(nodes: list[Node], constants: dict[str, np.ndarray]) -> list[Node]:
+    """With `relu(x) + c * relu(-x)`, which is how Keras writes it, as PReLU of slope -c."""
+    known = _Nodes(nodes)
     added: list[Node] = []
-    for node in nodes:
-        if node["op"] == "AddV2" and (found := prelu(node)) is not None:
-            value, slope = found
-            name = f"{node['name']}/slope"
-            constants[name] = -constants[slope]
-            added.append({**by_name[slope], "name": name})
-            node.update(op="Prelu", input=[value, name], attr={})
-    nodes = nodes + added
-    by_name.update((node["name"], node) for node in added)
-    gone: set[str] = set()
-    readers = {output: 1}
-    for node in _needed(nodes, by_name, output):
-        for name in node.get("input", ()):
-            readers[name] = readers.get(name, 0) + 1
-    for node in nodes:
-        if node["op"] not in ("BiasAdd", "Prelu", "Relu"):
-            continue
-        bias = node if node["op"] == "BiasAdd" else given(node, "BiasAdd")
-        convolution = given(bias, "Conv2D") if bias is not None else None
-        if bias is None or convolution is None or readers[convolution["name"]] > 1:
-            continue
-        if bias is node:
-            # Left to its activation, where that is the only one that reads it.
-            if readers.get(bias["name"], 0) == 1 and any(
-                other["op"] in ("Prelu", "Relu") and other["input"][0] == bias["name"]
-                for other in nodes
-            ):
+    orders = [(0, 1), (1, 0)]
+    for node in (node for node in nodes if node["op"] == "AddV2"):
+        for (relu, product), (factor, rest) in itertools.product(orders, orders):
+            positive, scaled = known.read(node, relu, "Relu"), known.read(node, product, "Mul")
+            slope, negative = known.read(scaled, factor, "Const"), known.read(scaled, rest, "Relu")
+            turned = known.read(negative, 0, "Neg")
+            if positive and slope and turned and turned["input"] == positive["input"]:
+                name = f"{node['name']}/slope"
+                constants[name] = -constants[slope["name"]]
+                added.append({**slope, "name": name})
+                node.update(op="Prelu", input=[*positive["input"], name], attr={})
+                break
+    return nodes + added
+
+
+def _fused(nodes: list[Node], output: str) -> list[Node]:
+    """With a convolution, its bias and its activation as one operation."""
+    for ending in ("Prelu", "Relu", "BiasAdd"):  # first what has both
+        known = _Nodes(nodes)
+        nodes = known.needed(output)
+        readers = Counter(name for node in nodes for name in node["input"])
+        for node in (node for node in nodes if node["op"] == ending):
+            bias = node if ending == "BiasAdd" else known.read(node, 0, "BiasAdd")
+            convolution = known.read(bias, 0, "Conv2D")
+            inner = [one["name"] for one in (bias, convolution) if one and one is not node]
+            if bias is None or convolution is None or any(readers[name] > 1 for name in inner):
                 continue
-            operations, more = ["BiasAdd"], []
-        elif readers[bias["name"]] > 1:
-            continue
-        else:
-            operations, more = ["BiasAdd", node["op"]], node["input"][1:]
-        attributes = {
-            **convolution["attr"],
-            "fused_ops": {"list": {"s": [base64.b64encode(o.encode()).decode() for o in operations]}},
-            "num_args": {"i": str(1 + len(more))},
-        }
-        inputs = [*convolution["input"], bias["input"][1], *more]
-        node.update(op="_FusedConv2D", input=inputs, attr=attributes)
-        gone |= {convolution["name"], bias["name"]} - {node["name"]}
-    return [n for n in _needed(nodes, by_name, output) if n["name"] not in gone]
-
-
-def _needed(nodes: list[Node], by_name: dict[str, Node], output: str) -> Iterator[Node]:
-    """What the output depends on, in the order of `nodes`."""
-    seen: set[str] = set()
-    open_ = [output]
-    while open_:
-        name = open_.pop()
-        if name not in seen:
-            seen.add(name)
-            open_ += by_name[name].get("input", ())
-    return (node for node in nodes if node["name"] in seen)
+            operations = ["BiasAdd"] if bias is node else ["BiasAdd", ending]
+            more = [] if bias is node else node["input"][1:]
+            attributes = {
+                **convolution["attr"],
+                "fused_ops": {
+                    "list": {"s": [base64.b64encode(o.encode()).decode() for o in operations]}
+                },
+                "num_args": {"i": str(1 + len(more))},
+            }
+            inputs = [*convolution["input"], bias["input"][1], *more]
+            node.update(op="_FusedConv2D", input=inputs, attr=attributes)
+    return _Nodes(nodes).needed(output)

@@ -9,10 +9,9 @@ $("limits").textContent = `results up to ${LARGEST.pixels / 1e6} megapixels`;
 
 // A worker that has the network. Stopping it is how work is cancelled.
 function started() {
-  const code = new Blob([text("tfjs"), text("worker")], { type: "text/javascript" });
-  const address = URL.createObjectURL(code), made = new Worker(address);
-  URL.revokeObjectURL(address);
-  made.postMessage({ model: JSON.parse(text("model")), wasm: text("wasm").trim(), facts });
+  const code = text("tfjs") + text("worker"), blob = new Blob([code], { type: "text/javascript" });
+  const made = new Worker(URL.createObjectURL(blob));
+  made.postMessage({ model: JSON.parse(text("model")), wasm: text("wasm").trim(), facts, code });
   return answered(made).then(() => made);
 }
 

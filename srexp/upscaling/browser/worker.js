@@ -1,26 +1,45 @@
 "use strict";
 // In a worker: the network on a picture, tile by tile, and bicubic beside it. It is told once what
-// the network is, then one thing at a time.
-const TILE = 256; // LR pixels, without what a tile overlaps
+// the network is, then one thing at a time. Its helpers are workers of the same kind, one for each
+// other core, that are given tiles; they end with it.
+const TILE = { least: 96, most: 256 }; // LR pixels of a side, without what a tile overlaps
 const LEAST = 4; // the shortest side whose mirrored neighbours four taps find
-let graph, output, about;
+const CORES = Math.min(navigator.hardwareConcurrency || 1, 8);
+let graph, output, about, told, helpers = [];
 
 onmessage = async ({ data }) => {
   try {
     if (data.model) await load(data);
-    else if (data.lr) answerCheck(data);
-    else answer(data);
+    else if (data.lr) answerTile(data);
+    else await answer(data);
   } catch (error) {
     postMessage({ error: error.message || String(error) });
   }
 };
+
+function helper() {
+  // Of an address of its own: a page without a server has no origin that this worker shares.
+  const worker = new Worker(URL.createObjectURL(new Blob([told.code], { type: "text/javascript" })));
+  const asked = (message, transferred = []) => new Promise((done, failed) => {
+    worker.onerror = (event) => failed(new Error(event.message || "a worker does not start"));
+    worker.onmessage = ({ data }) => (data.error === undefined ? done(data) : failed(new Error(data.error)));
+    worker.postMessage(message, transferred);
+  });
+  const ready = asked(told);
+  return async (lr) => {
+    await ready;
+    const { sr } = await asked({ ...lr, lr: lr.data }, [lr.data.buffer]);
+    return larger(lr, sr);
+  };
+}
 
 function bytesOf(text) {
   const binary = atob(text);
   return Uint8Array.from(binary, (one) => one.charCodeAt(0));
 }
 
-async function load({ model, wasm, facts }) {
+async function load(message) {
+  const { model, wasm, facts } = told = message;
   if (!(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT")))
     throw new Error("this browser has no WebAssembly with SIMD; every one since 2023 has");
   const address = URL.createObjectURL(new Blob([bytesOf(wasm)], { type: "application/wasm" }));
@@ -41,6 +60,10 @@ function forward(lr) {
     const given = tf.tensor4d(lr.data, [1, lr.height, lr.width, lr.channels]);
     return graph.execute({ lr: given }, output).dataSync();
   });
+  return larger(lr, data);
+}
+
+function larger(lr, data) {
   const height = lr.height * about.scale, width = lr.width * about.scale;
   return { data, height, width, channels: data.length / (height * width) };
 }
@@ -86,26 +109,34 @@ function filled(image, height, width) {
 
 // Each tile overlaps its neighbours by all that an SR pixel depends on, so the whole is as if made
 // at once.
-function network(image, progress) {
+async function network(image, progress) {
   const { scale, sides_divide_by: multiple, reach_in_lr_pixels: reach } = about;
-  const up = (side) => Math.ceil(Math.max(side, LEAST) / multiple) * multiple;
-  const lr = filled(image, up(image.height), up(image.width));
-  const side = reach === null ? Infinity : Math.ceil(TILE / multiple) * multiple;
-  const overlap = reach === null ? 0 : Math.ceil(reach / multiple) * multiple;
-  let sr = null, done = 0;
-  for (let top = 0; top < lr.height; top += side) {
-    for (let left = 0; left < lr.width; left += side) {
+  const divisible = (side) => Math.ceil(side / multiple) * multiple;
+  const lr = filled(image, ...[image.height, image.width].map((side) => divisible(Math.max(side, LEAST))));
+  const wanted = Math.sqrt(lr.height * lr.width / (2 * CORES)); // two tiles for each core
+  const side = reach === null ? Infinity : divisible(Math.min(Math.max(wanted, TILE.least), TILE.most));
+  const overlap = reach === null ? 0 : divisible(reach);
+  const places = [];
+  for (let top = 0; top < lr.height; top += side)
+    for (let left = 0; left < lr.width; left += side) places.push([top, left]);
+  let sr = null, next = 0, done = 0;
+  const work = async (enlarge) => {
+    while (next < places.length) {
+      const [top, left] = places[next++];
       const [bottom, right] = [Math.min(top + side, lr.height), Math.min(left + side, lr.width)];
       const [y0, x0] = [Math.max(0, top - overlap), Math.max(0, left - overlap)];
       const [y1, x1] = [Math.min(bottom + overlap, lr.height), Math.min(right + overlap, lr.width)];
-      const part = forward(cut(lr, y0, x0, y1 - y0, x1 - x0));
+      const part = await enlarge(cut(lr, y0, x0, y1 - y0, x1 - x0));
       sr ??= empty(lr.height * scale, lr.width * scale, part.channels);
       paste(part, (top - y0) * scale, (left - x0) * scale, (bottom - top) * scale,
         (right - left) * scale, sr, top * scale, left * scale);
-      done += (bottom - top) * (right - left);
-      progress(done / (lr.height * lr.width));
+      progress(++done / places.length);
     }
-  }
+  };
+  // With helpers, this worker only cuts and pastes.
+  const crew = Math.min(CORES, places.length);
+  while (crew > 1 && helpers.length < crew) helpers.push(helper());
+  await Promise.all(crew > 1 ? helpers.slice(0, crew).map(work) : [work(forward)]);
   return cut(sr, 0, 0, image.height * scale, image.width * scale);
 }
 
@@ -154,11 +185,11 @@ function mixed(image, rows, before, after, factor) {
   return made;
 }
 
-function lumaAlone(rgb, progress) {
+async function lumaAlone(rgb, progress) {
   const colours = mixed(rgb, FORWARD, [0, 0, 0], OFFSET, 1);
   const luma = empty(rgb.height, rgb.width, 1);
   for (let at = 0; at < luma.data.length; at++) luma.data[at] = colours.data[3 * at];
-  const [sr, large] = [network(luma, progress), bicubic(colours, about.scale)];
+  const [sr, large] = [await network(luma, progress), bicubic(colours, about.scale)];
   for (let at = 0; at < sr.data.length; at++) large.data[3 * at] = sr.data[at];
   return mixed(large, BACK, OFFSET, [0, 0, 0], 255);
 }
@@ -235,7 +266,7 @@ function as8bit(colour, alpha) {
   return made;
 }
 
-function answer({ rgba, height, width }) {
+async function answer({ rgba, height, width }) {
   const begun = performance.now();
   let colour = empty(height, width, 3), alpha = null;
   for (let at = 0; at < height * width; at++)
@@ -247,7 +278,7 @@ function answer({ rgba, height, width }) {
   }
   const progress = (share) => postMessage({ share });
   const one = graph.inputs[0].shape[3] === 1;
-  const sr = one ? lumaAlone(colour, progress) : network(colour, progress);
+  const sr = await (one ? lumaAlone : network)(colour, progress);
   const large = alpha && largerAlpha(alpha);
   const result = as8bit(sr, large), beside = as8bit(bicubic(colour, about.scale), large);
   const seconds = (performance.now() - begun) / 1000;
@@ -255,7 +286,8 @@ function answer({ rgba, height, width }) {
     [result.buffer, beside.buffer]);
 }
 
-// For `srexp export`, which compares it: the network alone, on floats.
-function answerCheck({ lr, height, width, channels }) {
-  postMessage({ sr: forward({ data: lr, height, width, channels }).data });
+// The network alone, on floats.
+function answerTile({ lr, height, width, channels }) {
+  const { data } = forward({ data: lr, height, width, channels });
+  postMessage({ sr: data }, [data.buffer]);
 }
