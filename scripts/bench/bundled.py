@@ -36,43 +36,42 @@ def main() -> None:
         method = bundled.method(kind)
         for degradation in ("bicubic", "web"):
             for scale in (2, 3, 4):
-                for line in scores(method, degradation, scale, given.data_dir):
-                    print(kind, "on", line, flush=True)
+                steps = "x".join(map(str, method.steps(1, 1, (scale, scale))))
+
+                def enlarge(lr, *, eight_bit=False, scale=scale, method=method):
+                    size = lr.shape[1] * scale, lr.shape[0] * scale
+                    return method.enlarged(lr, size, "float32")
+
+                for line in scores(enlarge, kind, degradation, scale, given.data_dir):
+                    print(f"{line} (networks: x{steps})", flush=True)
     cpu, wall = command()
     print(f"512x512 to 1024x1024, command to file: {cpu:.2f} CPU s, {wall:.2f} s")
 
 
-def scores(method, degradation, scale, data_dir):
+def scores(enlarge, name, degradation, scale, data_dir, benchmarks=("set5", "set14")):
     """A line for each benchmark and protocol."""
     settings = evaluate_settings(
         compose(
             "evaluate",
             [f"degradation={degradation}", f"degradation.scale={scale}",
-             "benchmark=[set5,set14]", "protocol=[rgb,y_of_rgb]",
+             f"benchmark=[{','.join(benchmarks)}]", "protocol=[rgb,y_of_rgb]",
              f"paths.data_dir={data_dir}"],
         )
     )  # fmt: skip
-
-    def enlarge(lr, *, eight_bit=False):
-        size = lr.shape[1] * scale, lr.shape[0] * scale
-        return method.enlarged(lr, size, "float32")
-
-    for name, option in settings.benchmark.items():
+    for benchmark, option in settings.benchmark.items():
         for protocol_name, protocol in settings.protocol.items():
             task = Task(
-                option.load(name), settings.degradation, protocol_name, protocol, keep=False
+                option.load(benchmark), settings.degradation, protocol_name, protocol, keep=False
             )
-            report = evaluate(task, enlarge, method=method.name)
+            report = evaluate(task, enlarge, method=name)
             ours = statistics.mean(row.score.psnr for row in report.rows)
             theirs = statistics.mean(row.bicubic.psnr for row in report.rows)
             better = sum(row.score.psnr > row.bicubic.psnr for row in report.rows)
-            steps = "x".join(map(str, method.steps(1, 1, (scale, scale))))
             yield (
-                f"{degradation}, {task.key}: {ours:.2f} dB, bicubic {theirs:.2f}, better on "
-                f"{better} of {len(report.rows)}; SSIM "
+                f"{name} on {degradation}, {task.key}: {ours:.2f} dB, bicubic {theirs:.2f}, better "
+                f"on {better} of {len(report.rows)}; SSIM "
                 f"{statistics.mean(row.score.ssim for row in report.rows):.4f}, bicubic "
-                f"{statistics.mean(row.bicubic.ssim for row in report.rows):.4f} "
-                f"(networks: x{steps})"
+                f"{statistics.mean(row.bicubic.ssim for row in report.rows):.4f}"
             )
 
 

@@ -26,7 +26,7 @@ def enlarge_tensor(lr: Any, scale: int, interpolation: str, engine: str) -> Any:
     enlarging is one convolution and a rearrangement of its channels (polyphase filters).
 
     Args:
-        lr: `[N, h, w, C]`, at least as high and wide as the kernel's half (2 pixels for bicubic).
+        lr: `[N, h, w, C]`.
         scale: SR over LR.
         interpolation: One of `INTERPOLATIONS`.
         engine: Mirrors at the edges (`matlab`), or drops the taps beyond them (`pillow`).
@@ -39,18 +39,35 @@ def enlarge_tensor(lr: Any, scale: int, interpolation: str, engine: str) -> Any:
     weights = _phases(scale, interpolation, engine)
     reach = weights.shape[1] // 2
     channels = lr.shape[-1]
-    pads = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
 
-    def enlarged(image: Any, mode: str, channels: int) -> Any:
-        padded = ops.pad(image, pads, mode=mode) if reach else image
+    def enlarged(padded: Any, channels: int) -> Any:
         kernel = _kernel(weights, channels)
         return ops.depth_to_space(ops.conv(padded, kernel, padding="valid"), scale)
 
     if engine == "matlab":
-        return enlarged(lr, "symmetric", channels)
+        return enlarged(_mirrored(_mirrored(lr, 1, reach), 2, reach), channels)
+    pads = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
     # What the taps that are left amount to: Pillow divides by it.
-    whole = enlarged(ops.ones_like(lr[..., :1]), "constant", 1)
-    return enlarged(lr, "constant", channels) / whole
+    whole = enlarged(ops.pad(ops.ones_like(lr[..., :1]), pads), 1)
+    return enlarged(ops.pad(lr, pads), channels) / whole
+
+
+def _mirrored(image: Any, axis: int, reach: int) -> Any:
+    """Continued beyond both ends of an axis, the last pixel twice.
+
+    As symmetric padding, which Keras, LiteRT and TensorFlow.js refuse for sides shorter than it.
+    """
+    from keras import ops
+
+    if not reach:
+        return image
+    ones = ops.ones_like(image[0, :, 0, 0] if axis == 1 else image[0, 0, :, 0], dtype="float32")
+    side = ops.sum(ones)
+    places = ops.cumsum(ops.pad(ones, [[reach, reach]], constant_values=1.0)) - (reach + 1.0)
+    for _ in range(reach // 2 + 1):  # as often as a side of one pixel is left
+        places = ops.maximum(places, -1.0 - places)
+        places = ops.minimum(places, 2.0 * side - 1.0 - places)
+    return ops.take(image, ops.cast(places, "int32"), axis=axis)
 
 
 def reduce_tensor(hr: Any, factor: int) -> Any:

@@ -133,7 +133,7 @@ def _written(
         "channels": "RGB" if sides.channels == 3 else "Y, studio range over 255",
         "layout": "[N, height, width, channels]", "input_range": [0, 1], "output_range": [0, 1],
         "sides_divide_by": sides.multiple, "reach_in_lr_pixels": sides.reach,
-        "least_side": _LEAST_SIDE, "licence": licence or None,
+        "licence": licence or None,
         # Without what is of this machine alone.
         "configuration": {k: v for k, v in config.items() if k not in _HERE},
     }  # fmt: skip
@@ -174,16 +174,12 @@ def _put(made: Path, path: Path) -> None:
     formats.remove(before)
 
 
-# Below it a kernel of the enlarging has no mirrored neighbours.
-_LEAST_SIDE = 3
-
-
 def _pictures(channels: int, multiple: int) -> list[np.ndarray]:
     """A photograph made smaller, and parts of it: odd, narrow, and the smallest."""
     from sklearn.datasets import load_sample_image
 
     photo = load_sample_image("flower.jpg").astype(np.float32) / 255
     lr = np.clip(resize(photo, (213, 320), "bicubic"), 0, 1)[..., :channels]
-    sizes = [(128, 160), (37, 53), (3, 64), (64, 3), (3, 3)]
+    sizes = [(128, 160), (37, 53), (1, 64), (64, 1), (3, 3), (1, 1)]
     rounded = [tuple(-(-side // multiple) * multiple for side in size) for size in sizes]
     return [np.ascontiguousarray(lr[40 : 40 + h, 90 : 90 + w]) for h, w in rounded]

@@ -40,11 +40,14 @@ def test_is_what_pillow_does() -> None:
     np.testing.assert_allclose(got, np.asarray(wanted), atol=3e-6)
 
 
-@pytest.mark.parametrize("side", [2, 3])
-def test_very_small_images(side: int) -> None:
-    lr = image(side, side, 1)
-    got = np.asarray(enlarge_tensor(lr[None], 2, "bicubic", "matlab"))[0]
-    np.testing.assert_allclose(got, enlarge(lr, 2, "bicubic", "matlab"), atol=2e-6)
+@pytest.mark.parametrize("interpolation", ["bicubic", "lanczos"])
+@pytest.mark.parametrize("engine", ["matlab", "pillow"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (2, 2), (2, 3), (3, 3)])
+def test_very_small_images(size: tuple[int, int], engine: str, interpolation: str) -> None:
+    """Sides shorter than the kernel reaches."""
+    lr = image(*size, 1)
+    got = np.asarray(enlarge_tensor(lr[None], 2, interpolation, engine))[0]
+    np.testing.assert_allclose(got, enlarge(lr, 2, interpolation, engine), atol=3e-6)
 
 
 def test_one_file_takes_lr_and_opens_without_srexp(tmp_path: Path) -> None:
