@@ -19,7 +19,7 @@ from srexp.upscaling.export import litert
 from srexp.upscaling.litert import LiteRT
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network(option, experiment, network_name: str) -> tuple[Any, Any]:
     """From LR to SR, and the same as evaluations take it."""
     model = option("model", network_name)

@@ -72,8 +72,8 @@ def enlarged(browser: Any, page: Path, picture: np.ndarray, folder: Path) -> Non
     assert not shown(browser, "error"), find(browser, "error").text
 
 
-# More than one tile both ways, odd; a line; less than a kernel.
-@pytest.mark.parametrize("size", [(301, 275), (1, 40), (2, 3), (1, 1)])
+# More than one tile both ways, odd; two that each overlap all of it; a line; less than a kernel.
+@pytest.mark.parametrize("size", [(301, 275), (105, 100), (1, 40), (2, 3), (1, 1)])
 def test_the_page_gives_what_upscale_gives(
     browser: Any, page: Path, tmp_path: Path, size: tuple[int, int]
 ) -> None:

@@ -1,5 +1,6 @@
 // The page that `srexp export --format html` writes: everything is in this file.
-const LARGEST = { side: 16384, pixels: 100e6 }; // of a result: what browsers' canvases hold
+// Of a result: what browsers' canvases hold, and what takes a gigabyte of memory on the way.
+const LARGEST = { side: 16384, pixels: 50e6 };
 const text = (id) => $(id).textContent;
 const facts = JSON.parse(text("known"));
 let worker = null, turn = 0;

@@ -137,7 +137,7 @@ async function network(image, progress) {
   const crew = Math.min(CORES, places.length);
   while (crew > 1 && helpers.length < crew) helpers.push(helper());
   await Promise.all(crew > 1 ? helpers.slice(0, crew).map(work) : [work(forward)]);
-  return cut(sr, 0, 0, image.height * scale, image.width * scale);
+  return lr === image ? sr : cut(sr, 0, 0, image.height * scale, image.width * scale);
 }
 
 // Keys' cubic, a = -1/2, the centres of pixels at halves, edges mirrored.
@@ -278,11 +278,11 @@ async function answer({ rgba, height, width }) {
   }
   const progress = (share) => postMessage({ share });
   const one = graph.inputs[0].shape[3] === 1;
-  const sr = await (one ? lumaAlone : network)(colour, progress);
   const large = alpha && largerAlpha(alpha);
-  const result = as8bit(sr, large), beside = as8bit(bicubic(colour, about.scale), large);
+  const result = as8bit(await (one ? lumaAlone : network)(colour, progress), large);
+  const beside = as8bit(bicubic(colour, about.scale), large);
   const seconds = (performance.now() - begun) / 1000;
-  postMessage({ result, beside, height: sr.height, width: sr.width, seconds },
+  postMessage({ result, beside, height: height * about.scale, width: width * about.scale, seconds },
     [result.buffer, beside.buffer]);
 }
 
