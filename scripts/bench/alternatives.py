@@ -6,7 +6,7 @@
 LR by MATLAB's bicubic in 8 bits, and by the degradation `web`; `rgb` and `y_of_rgb`. waifu2x
 enlarges by 2: x4 is that twice, x3 that and MATLAB's bicubic down to size. On `web` its photo model
 is tried with its noise reduction as well. CPU seconds are those of this process for a megapixel of
-results, one thread, by each in turn.
+results, of all threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import time
 
 import numpy as np
-from bundled import scores
+from bundled import ours, scores
 
 from srexp.images.resize import resize
 from srexp.upscaling import bundled
@@ -30,34 +30,29 @@ def main() -> None:
     parser.add_argument("--benchmarks", nargs="+", default=["set5"])
     given = parser.parse_args()
     for degradation in ("bicubic", "web"):
-        methods = {f"srexp {kind}": ours(kind) for kind in bundled.KINDS}
+        methods = {f"srexp {kind}": ours(bundled.method(kind)) for kind in bundled.KINDS}
         methods["waifu2x cunet"] = waifu2x("models-cunet", noise=-1)
         methods["waifu2x upconv_7_photo"] = waifu2x("models-upconv_7_photo", noise=-1)
         if degradation == "web":
             methods["waifu2x upconv_7_photo, noise 1"] = waifu2x("models-upconv_7_photo", noise=1)
         for scale in (2, 3, 4):
             for name, method in methods.items():
-                spent = {"cpu": 0.0, "pixels": 0}
-
-                def enlarge(lr, *, eight_bit=False, method=method, scale=scale, spent=spent):
-                    began = time.process_time()
-                    sr = method(lr, scale)
-                    spent["cpu"] += time.process_time() - began
-                    spent["pixels"] += sr.shape[0] * sr.shape[1]
-                    return sr
-
+                spent = [0.0, 0]
                 data = given.data_dir, tuple(given.benchmarks)
-                for line in scores(enlarge, name, degradation, scale, *data):
+                for line in scores(timed(method, spent), name, degradation, scale, *data):
                     print(line, flush=True)
-                print(f"  {1e6 * spent['cpu'] / spent['pixels']:.2f} CPU s a megapixel", flush=True)
+                print(f"  {1e6 * spent[0] / spent[1]:.2f} CPU s a megapixel", flush=True)
 
 
-def ours(kind):
-    """As `srexp upscale`."""
-    method = bundled.method(kind)
+def timed(method, spent):
+    """Adds CPU seconds and pixels of results."""
 
     def enlarge(lr, scale):
-        return method.enlarged(lr, (lr.shape[1] * scale, lr.shape[0] * scale), "float32")
+        began = time.process_time()
+        sr = method(lr, scale)
+        spent[0] += time.process_time() - began
+        spent[1] += sr.shape[0] * sr.shape[1]
+        return sr
 
     return enlarge
 

@@ -37,18 +37,21 @@ def main() -> None:
         for degradation in ("bicubic", "web"):
             for scale in (2, 3, 4):
                 steps = "x".join(map(str, method.steps(1, 1, (scale, scale))))
-
-                def enlarge(lr, *, eight_bit=False, scale=scale, method=method):
-                    size = lr.shape[1] * scale, lr.shape[0] * scale
-                    return method.enlarged(lr, size, "float32")
-
-                for line in scores(enlarge, kind, degradation, scale, given.data_dir):
+                lines = scores(ours(method), kind, degradation, scale, given.data_dir)
+                for line in lines:
                     print(f"{line} (networks: x{steps})", flush=True)
     cpu, wall = command()
     print(f"512x512 to 1024x1024, command to file: {cpu:.2f} CPU s, {wall:.2f} s")
 
 
-def scores(enlarge, name, degradation, scale, data_dir, benchmarks=("set5", "set14")):
+def ours(method):
+    """LR and scale -> SR, as `srexp upscale`."""
+    return lambda lr, scale: method.enlarged(
+        lr, (lr.shape[1] * scale, lr.shape[0] * scale), "float32"
+    )
+
+
+def scores(make, name, degradation, scale, data_dir, benchmarks=("set5", "set14")):
     """A line for each benchmark and protocol."""
     settings = evaluate_settings(
         compose(
@@ -58,6 +61,10 @@ def scores(enlarge, name, degradation, scale, data_dir, benchmarks=("set5", "set
              f"paths.data_dir={data_dir}"],
         )
     )  # fmt: skip
+
+    def enlarge(lr, *, eight_bit=False):
+        return make(lr, scale)
+
     for benchmark, option in settings.benchmark.items():
         for protocol_name, protocol in settings.protocol.items():
             task = Task(

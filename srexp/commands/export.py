@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parity = done.parity
     print(f"{done.path}: {done.nbytes / 1e6:.2f} MB, {done.weights} weights")
     if parity is None:
-        print("not tried: no Chromium, Chrome or Edge was found to run it")
+        print("not tried: no Chromium, Chrome or Edge here runs it")
         return
     sizes = ", ".join(f"{height}x{width}" for height, width in parity.sizes)
     print(

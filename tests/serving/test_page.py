@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
-from tests_browser import at_width, opened_browser
+from tests_browser import at_width, dropped_and_pasted, find, opened_browser, shown, wait
 
 from srexp.upscaling.method import Method
 from srexp.upscaling.network import Network
@@ -30,18 +29,6 @@ def photo(tmp_path: Path) -> Path:
     levels = np.stack([rows * 4, columns * 2, 255 - rows * 2], axis=2).astype(np.uint8)
     Image.fromarray(levels).save(path)
     return path
-
-
-def find(browser: Any, name: str) -> Any:
-    return browser.find_element(By.ID, name)
-
-
-def wait(browser: Any, seen: Callable[[Any], Any]) -> None:
-    WebDriverWait(browser, 60, 0.05).until(seen)
-
-
-def shown(browser: Any, name: str) -> bool:
-    return bool(find(browser, name).is_displayed())
 
 
 def loaded(browser: Any, address: str) -> None:
@@ -95,21 +82,7 @@ def test_a_picture_is_chosen_and_compared(
 
 def test_a_picture_is_dropped_and_pasted(browser: Any, server: str) -> None:
     loaded(browser, server)
-    make = (
-        "const c = new OffscreenCanvas(24, 16); c.getContext('2d').fillRect(3, 3, 9, 9);"
-        "const done = arguments[0];"
-        "c.convertToBlob().then((blob) => { const d = new DataTransfer();"
-        "d.items.add(new File([blob], 'dropped.png', {type: 'image/png'}));"
-    )
-    for event in (
-        "dispatchEvent(new DragEvent('drop', {dataTransfer: d, cancelable: true}))",
-        "dispatchEvent(new ClipboardEvent('paste', {clipboardData: d}))",
-    ):
-        browser.execute_script("result.hidden = true")
-        browser.execute_async_script(f"{make} {event}; done(); }});")
-        wait(browser, lambda b: shown(b, "result"))
-        assert "24 x 16 to 48 x 32" in find(browser, "facts").text
-    assert amiss(browser) == []
+    dropped_and_pasted(browser)
 
 
 def test_what_is_no_picture_is_said(browser: Any, server: str, tmp_path: Path) -> None:

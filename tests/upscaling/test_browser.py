@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 from skimage import data
-from tests_browser import at_width, opened_browser
+from tests_browser import at_width, dropped_and_pasted, find, opened_browser, shown, wait
 
 import srexp
 from srexp.images.quantize import to_uint8
@@ -37,18 +34,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = export_bundled("clean", 2, "html", path=path)
     assert done.parity is None and done.nbytes < 2e6
     return path
-
-
-def find(browser: Any, name: str) -> Any:
-    return browser.find_element(By.ID, name)
-
-
-def wait(browser: Any, seen: Callable[[Any], Any]) -> None:
-    WebDriverWait(browser, 60, 0.05).until(seen)
-
-
-def shown(browser: Any, name: str) -> bool:
-    return bool(find(browser, name).is_displayed())
 
 
 def made(browser: Any, name: str) -> np.ndarray:
@@ -110,21 +95,7 @@ def test_transparent_pictures_have_no_dark_edge(browser: Any, page: Path, tmp_pa
 
 def test_a_picture_is_dropped_and_pasted(browser: Any, page: Path) -> None:
     browser.get(page.as_uri())
-    make = (
-        "const c = new OffscreenCanvas(24, 16); c.getContext('2d').fillRect(3, 3, 9, 9);"
-        "const done = arguments[0];"
-        "c.convertToBlob().then((blob) => { const d = new DataTransfer();"
-        "d.items.add(new File([blob], 'dropped.png', {type: 'image/png'}));"
-    )
-    for event in (
-        "dispatchEvent(new DragEvent('drop', {dataTransfer: d, cancelable: true}))",
-        "dispatchEvent(new ClipboardEvent('paste', {clipboardData: d}))",
-    ):
-        browser.execute_script("result.hidden = true")
-        browser.execute_async_script(f"{make} {event}; done(); }});")
-        wait(browser, lambda b: shown(b, "result"))
-        assert "24 x 16 to 48 x 32" in find(browser, "facts").text
-    assert browser.get_log("browser") == []
+    dropped_and_pasted(browser)
 
 
 @pytest.mark.parametrize("width", [390, 1300])
@@ -205,11 +176,23 @@ def test_the_export_tries_the_file_and_says_what_it_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [done.path]
 
 
-def test_a_browser_that_does_not_answer_is_named(
+def test_a_browser_that_cannot_run_it_is_as_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(html, "BROWSERS", ("true",))
-    monkeypatch.setattr(html, "_SECONDS", 0.2)
-    with pytest.raises(OptionError, match=r"true has not run the page in 0.2 s"):
-        export_bundled("clean", 2, "html", path=tmp_path / "a.html")
-    assert not list(tmp_path.iterdir())
+    """One that ends at once, and one that never answers."""
+    (tmp_path / "hangs").write_text("#!/bin/sh\nsleep 60\n")
+    (tmp_path / "hangs").chmod(0o755)
+    monkeypatch.setattr(html, "BROWSERS", ("false", str(tmp_path / "hangs")))
+    monkeypatch.setattr(html, "_FIRST", 0.5)
+    assert export_bundled("clean", 2, "html", path=tmp_path / "a.html").parity is None
+
+
+def test_a_page_that_fails_is_not_tried_for_nothing(
+    browser: Any, page: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.html"
+    broken.write_text(page.read_text().replace('"op":"_FusedConv2D"', '"op":"Unheard"'))
+    run = html.load(broken)
+    assert run is not None
+    with pytest.raises(OptionError, match=r"the page says: .*Unheard"):
+        run(np.zeros((1, 4, 4, 3), np.float32))

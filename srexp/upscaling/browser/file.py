@@ -11,10 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,12 +33,13 @@ _LIBRARIES = (
     "tf-backend-wasm.es2017.min.js",
 )
 _WASM = "tfjs-backend-wasm-simd.wasm"
-# Of these the first one found runs the file.
+# Of these the first one that runs it tries the file.
 BROWSERS = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
     "microsoft-edge", "msedge", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )  # fmt: skip
-_SECONDS = 180.0
+# To start and load the network, and for a picture.
+_FIRST, _SECONDS = 60.0, 180.0
 _KNOWN = '<script type="application/json" id="known">'
 _NOTHING = "{}</script>"
 
@@ -72,25 +75,33 @@ def describe(path: Path, facts: str) -> None:
 
 
 def load(path: Path) -> Callable[[np.ndarray], np.ndarray] | None:
-    """What a browser makes of the page's network, one browser for each LR; None without a browser.
+    """What a browser makes of the page's network, one browser for each LR.
+
+    Returns:
+        LR -> SR; None where no browser runs the page. There may be one that cannot: without a
+        sandbox, or not allowed to read the file.
 
     Raises:
-        OptionError: The page fails in it, or does not answer.
+        OptionError: The page fails in it, or, later, does not answer.
     """
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        return None
     page = path.read_text(encoding="utf-8")
+    for browser in filter(None, map(shutil.which, BROWSERS)):
+        if _answer(browser, page, {"lr": None}, _FIRST) is None:
+            continue
 
-    def forward(lr: np.ndarray) -> np.ndarray:
-        _, height, width, channels = lr.shape
-        content = base64.b64encode(lr.astype("<f4").tobytes()).decode()
-        given = {"lr": content, "height": height, "width": width, "channels": channels}
-        sr = np.frombuffer(_answer(browser, page, given), "<f4")
-        scale = round((sr.size / lr.size) ** 0.5)
-        return sr.reshape(1, height * scale, width * scale, channels)
+        def forward(lr: np.ndarray, browser: str = browser) -> np.ndarray:
+            _, height, width, channels = lr.shape
+            content = base64.b64encode(lr.astype("<f4").tobytes()).decode()
+            given = {"lr": content, "height": height, "width": width, "channels": channels}
+            body = _answer(browser, page, given, _SECONDS)
+            if body is None:
+                raise OptionError(f"--format html: {browser} has not answered in {_SECONDS:g} s")
+            sr = np.frombuffer(body, "<f4")
+            scale = round((sr.size / lr.size) ** 0.5)
+            return sr.reshape(1, height * scale, width * scale, channels)
 
-    return forward
+        return forward
+    return None
 
 
 def _digest(script: str) -> str:
@@ -118,13 +129,12 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="srexp_", ignore_cleanup_errors=True)
 
 
-def _answer(browser: str, page: str, given: dict[str, object]) -> bytes:
-    """The bytes that the page's network gives for an LR.
+def _answer(browser: str, page: str, given: dict[str, Any], seconds: float) -> bytes | None:
+    """The bytes that the page's network gives for an LR; None where nothing comes.
 
     The page may then send its result to this process, and to nothing else.
     """
     with HTTPServer(("127.0.0.1", 0), _Answers) as server, _folder() as folder:
-        server.timeout = _SECONDS
         address = f"http://127.0.0.1:{server.server_port}"
         check = json.dumps({**given, "address": address})
         tried = page.replace("connect-src blob:", f"connect-src blob: {address}").replace(
@@ -138,18 +148,20 @@ def _answer(browser: str, page: str, given: dict[str, object]) -> bytes:
             *(["--no-sandbox"] if sys.platform == "linux" and os.geteuid() == 0 else []),
             file.as_uri(),
         ]  # fmt: skip
-        nothing = subprocess.DEVNULL
+        nothing, until = subprocess.DEVNULL, time.monotonic() + seconds
+        body: bytes | None = None
+        server.timeout = 0.2
         with subprocess.Popen(
             arguments, stdout=nothing, stderr=nothing, start_new_session=True
         ) as process:
             try:
-                server.handle_request()
+                while body is None and process.poll() is None and time.monotonic() < until:
+                    server.handle_request()
+                    body = getattr(server, "body", None)
             finally:
                 # With all its processes, which otherwise still write into the folder.
-                os.killpg(process.pid, signal.SIGKILL)
-        body: bytes | None = getattr(server, "body", None)
-    if body is None:
-        raise OptionError(f"--format html: {browser} has not run the page in {_SECONDS:g} s")
-    if body.startswith(b"error:"):
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    if body is not None and body.startswith(b"error:"):
         raise OptionError(f"--format html: the page says: {body[6:].decode(errors='replace')}")
     return body

@@ -83,15 +83,19 @@ viewer.enlarge = async () => {
 };
 viewer.cancel = stop;
 
-// For `srexp export`, which tries the file: it sends what the network makes of one LR.
+// For `srexp export`, which tries the file: it sends that all is ready, or what the network makes of
+// one LR.
 if ($("check")) {
   const { lr, height, width, channels, address } = JSON.parse(text("check"));
   let body;
   try {
     const ready = await started();
-    const floats = new Float32Array(Uint8Array.from(atob(lr), (one) => one.charCodeAt(0)).buffer);
-    ready.postMessage({ lr: floats, height, width, channels });
-    body = (await answered(ready)).sr;
+    if (lr === null) body = "ready";
+    else {
+      const floats = new Float32Array(Uint8Array.from(atob(lr), (one) => one.charCodeAt(0)).buffer);
+      ready.postMessage({ lr: floats, height, width, channels });
+      body = (await answered(ready)).sr;
+    }
   } catch (error) { body = `error:${error.message}`; }
   await fetch(address, { method: "POST", mode: "no-cors", body });
 }
