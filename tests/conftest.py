@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests_forked import Finished, Forks
+from tests_forked import Finished, Forks, ready
 from tests_mlflow import Server
 from tests_scored import scored_run
 
@@ -43,11 +43,9 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+def forks() -> Forks:
     """Commands start at once: TensorFlow and all that a training needs is imported already."""
-    started = Forks(tmp_path_factory.mktemp("forks"), "srexp.launching.preload")
-    yield started
-    started.close()
+    return ready()
 
 
 @pytest.fixture(scope="session")

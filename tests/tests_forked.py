@@ -1,18 +1,26 @@
 """Commands of srexp, each in a process forked from one that has imported what they need.
 
-A process of its own has its own exit code, signals and folder. Importing TensorFlow in each would
-be most of the time of the tests. What is to be seen of a start itself needs a fresh process.
+A process of its own has its own exit code, signals and folder, and can really be killed. Importing
+TensorFlow in each would be most of the time of the tests. What is to be seen of a start itself
+needs a fresh process.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,36 +30,99 @@ from tests_environment import command_environment
 HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "matplotlib")
 # What TensorFlow, imported already, would not read anew.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+_TICK = 0.0002
+_FILES = ("open", "os.rename", "os.remove")  # audit events whose first arguments are paths
 
 
-@dataclass
 class Process:
-    """A command at work."""
+    """A command that was started.
 
-    pid: int
-    forks: Forks
-    folder: Path
+    Attributes:
+        pid: Of the process, a group and session of its own.
+        printed: The folder of what it prints.
+        returncode: None until it is known to have ended; negative, the number of a signal.
+    """
 
-    def wait(self) -> int:
-        """Its exit code; negative, the number of the signal that ended it."""
-        return self.forks.ask(wait=self.pid)
+    def __init__(self, pid: int, forks: Forks, printed: Path) -> None:
+        self.pid = pid
+        self.printed = printed
+        self.returncode: int | None = None
+        self._forks = forks
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._forks.ask(ended=self.pid)
+        return self.returncode
 
     @property
     def ended(self) -> bool:
-        return (self.folder / "imported").exists()
+        return self.poll() is not None
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it has ended, after so many seconds at most."""
+        deadline = time.monotonic() + seconds
+        while not self.ended and time.monotonic() < deadline:
+            time.sleep(_TICK)
+        return self.ended
+
+    def wait(self) -> int:
+        """Its exit code; negative, the number of the signal that ended it."""
+        while (code := self.poll()) is None:
+            time.sleep(0.005)
+        return code
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """As the system does without memory; over when this returns."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def until(self, moment: Callable[[], Any], seconds: float = 400) -> bool:
+        """Wait for a moment; False where the command ended before it."""
+        deadline = time.monotonic() + seconds
+        while not moment():
+            if self.ended:
+                return False
+            assert time.monotonic() < deadline, self.stdout + self.stderr
+            time.sleep(_TICK)
+        return True
+
+    def until_stopped(self) -> bool:
+        """Wait until it stopped at its file; False where it ended before."""
+        return self.until(lambda: self._state == "T")
+
+    @property
+    def _state(self) -> str:
+        """As Linux says it: T is stopped."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return ""
+
+    @property
+    def begun(self) -> bool:
+        """Whether it exists and begins to do what was typed."""
+        return (self.printed / "stderr").exists()
 
     @property
     def stdout(self) -> str:
-        return (self.folder / "stdout").read_text(encoding="utf-8")
+        return self._read("stdout")
 
     @property
     def stderr(self) -> str:
-        return (self.folder / "stderr").read_text(encoding="utf-8")
+        return self._read("stderr")
+
+    def _read(self, name: str) -> str:
+        path = self.printed / name
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def imported(self) -> list[str]:
         """Which of `HEAVY` it had imported at its end."""
-        return json.loads((self.folder / "imported").read_text())
+        return json.loads((self.printed / "imported").read_text())
 
 
 @dataclass
@@ -96,23 +167,40 @@ class Forks:
             env=command_environment(folder, **ENVIRONMENT),
         )  # fmt: skip
 
-    def ask(self, **request: Any) -> int:
+    def ask(self, **request: Any) -> Any:
         assert self.parent.stdin is not None and self.parent.stdout is not None
         self.parent.stdin.write(json.dumps(request) + "\n")
         self.parent.stdin.flush()
-        return int(self.parent.stdout.readline())
+        return json.loads(self.parent.stdout.readline())
 
     def start(
-        self, folder: Path, *arguments: str, timeout: int = 300,
+        self,
+        folder: Path,
+        *arguments: str,
+        timeout: int = 300,
         environment: Mapping[str, str] | None = None,
-    ) -> Process:  # fmt: skip
-        """Begin `python -m srexp ARGUMENTS` in a folder; after `timeout` seconds it is ended."""
+        stops_at: str | None = None,
+        program: Sequence[str] = ("-m", "srexp"),
+    ) -> Process:
+        """Begin `python -m srexp ARGUMENTS`.
+
+        Args:
+            folder: Where; made where it is not there.
+            arguments: What is typed.
+            timeout: Seconds after which it is ended.
+            environment: In place of `command_environment`'s.
+            stops_at: The process stops (as by SIGSTOP) when it is about to open, rename or remove
+                the first file whose path has a match of this regular expression.
+            program: Another one than srexp, as Python is given it.
+        """
+        folder.mkdir(exist_ok=True, parents=True)
         self.count += 1
         printed = self.folder / str(self.count)
         printed.mkdir()
         pid = self.ask(
             folder=str(folder), printed=str(printed), arguments=arguments, timeout=timeout,
             environment={**(environment or command_environment(folder)), **ENVIRONMENT},
+            stops_at=stops_at, program=program,
         )  # fmt: skip
         return Process(pid, self, printed)
 
@@ -123,6 +211,16 @@ class Forks:
         self.parent.wait()
 
 
+@cache
+def ready() -> Forks:
+    """Commands start at once: TensorFlow and all that a training needs is imported already."""
+    folder = Path(tempfile.mkdtemp(prefix="srexp-forks-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    forks = Forks(folder, "srexp.launching.preload")
+    atexit.register(forks.close)
+    return forks
+
+
 def _serve() -> dict[str, Any] | None:
     """Fork for each request; in the child, return it. None at the end."""
     answers = os.fdopen(os.dup(1), "w")
@@ -131,11 +229,12 @@ def _serve() -> dict[str, Any] | None:
 
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    _share_forkserver()
     for line in sys.stdin:
         request = json.loads(line)
-        if "wait" in request:
-            _, status = os.waitpid(request["wait"], 0)
-            answer = os.waitstatus_to_exitcode(status)
+        if "ended" in request:
+            pid, status = os.waitpid(request["ended"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
         else:
             answer = os.fork()
             if not answer:
@@ -143,32 +242,82 @@ def _serve() -> dict[str, Any] | None:
                 with suppress(OSError):
                     answers.close()
                 return request
-        print(answer, file=answers, flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
     return None
+
+
+def _share_forkserver() -> None:
+    """What the jobs of a sweep are forked from is forked from here, with all imports done.
+
+    A sweep's launcher starts one of its own, which takes as long as the import of TensorFlow. Its
+    jobs get their environment and folder from the launcher in either case.
+    """
+    from multiprocessing import forkserver
+
+    address = f"\0srexp-tests-{os.getpid()}"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    theirs, ours = os.pipe()
+    if not os.fork():
+        os.close(ours)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        forkserver.main(listener.fileno(), theirs, [])
+        os._exit(0)
+    os.close(theirs)
+    listener.close()
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    server._forkserver_address, server._forkserver_alive_fd = address, ours
+    server.ensure_running = lambda: None
+    forkserver.ensure_running = server.ensure_running
 
 
 def _become(request: dict[str, Any]) -> None:
     """`python -m srexp` as if it had just been started."""
     import runpy
-    import signal
 
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        file = os.open(os.path.join(request["printed"], name), os.O_WRONLY | os.O_CREAT, 0o600)
-        os.dup2(file, number)
-        os.close(file)
+    os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.alarm(request["timeout"])
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(os.path.join(request["printed"], name), os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(file, number)
+        os.close(file)
+    if request["stops_at"] is not None:
+        _stop_at(request["stops_at"])
+    *option, program = request["program"]
     sys.argv = ["srexp", *request["arguments"]]
     try:
-        runpy.run_module("srexp", run_name="__main__", alter_sys=True)
+        if option:
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(program, run_name="__main__")
     finally:
         heavy = [name for name in HEAVY if name in sys.modules]
         with open(os.path.join(request["printed"], "imported"), "w") as file:
             json.dump(heavy, file)
+
+
+def _stop_at(path: str) -> None:
+    """Stop this process, once, as it opens, renames or removes such a file: before it is done.
+
+    A test that looked for the file would come too late on a quick machine.
+    """
+    import re
+
+    fits = re.compile(path).search
+    waits = [True]
+
+    def see(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _FILES and waits and any(fits(str(name)) for name in arguments[:2]):
+            waits.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    sys.addaudithook(see)
 
 
 if __name__ == "__main__":

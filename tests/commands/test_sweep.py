@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from tests_environment import command_environment
+from tests_forked import Process, ready
 
 from srexp.config.compose import compose
 from srexp.launching.launch import _checked, _Plan
@@ -42,16 +40,8 @@ def infos(folder: Path) -> dict[str, dict[str, Any]]:
     return {info["id"]: info for info in found}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "srexp", "train", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env=command_environment(folder),
-    )
+def start(folder: Path, *arguments: str) -> Process:
+    return ready().start(folder, "train", *arguments)
 
 
 def wait_for_steps(folder: Path, runs: int) -> None:
@@ -124,36 +114,39 @@ def test_a_sweep_and_the_same_typed_again(tmp_path: Path, command: Callable[...,
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
 
 
+LONG = ("-m", *QUICK, "trainer.steps=300", "trainer.eval_every=50", "seed=0,1,2", "tracking=none")
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Any]) -> Path:
+    """The folder of a sweep of three jobs to which nothing happened."""
+    folder = tmp_path_factory.mktemp("straight")
+    assert command(folder, "train", *LONG).code == 0
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_sweep_that_was_cut_off_goes_on(
-    tmp_path: Path, command: Callable[..., Any], number: signal.Signals
+    tmp_path: Path, command: Callable[..., Any], straight: Path, number: signal.Signals
 ) -> None:
     """What was finished is not trained again; what ran goes on bit for bit; the rest is new."""
-    arguments = ("-m", *QUICK, "trainer.steps=300", "trainer.eval_every=50", "seed=0,1,2")
-    arguments += ("tracking=none",)
-    straight = tmp_path / "straight"
-    straight.mkdir()
-    assert command(straight, "train", *arguments).code == 0
-
     cut = tmp_path / "cut"
-    cut.mkdir()
-    with start(cut, *arguments) as process:
-        wait_for_steps(cut, 2)  # the second job runs
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
-        code = process.returncode
+    process = start(cut, *LONG)
+    wait_for_steps(cut, 2)  # the second job runs
+    process.signal(number)
+    code = process.wait()
     deadline = time.monotonic() + 30
     while number == signal.SIGKILL and _running(cut) and time.monotonic() < deadline:
         time.sleep(0.1)  # the job notices that its launcher is gone, and saves
     if number != signal.SIGKILL:
         assert code == 128 + number
-        assert "type the same again" in output
+        assert "type the same again" in process.stderr
         assert [row["state"] for row in jobs(cut)] == ["finished", "stopped", "not started"]
     before = infos(cut)
     assert sorted(info["status"] for info in before.values()) == ["FINISHED", "INTERRUPTED"]
 
-    again = command(cut, "train", *arguments)
+    again = command(cut, "train", *LONG)
     assert again.code == 0, again.stderr
     notes = [row["note"] for row in jobs(cut)]
     assert notes[0] == "was finished already"
@@ -172,13 +165,12 @@ def _running(folder: Path) -> bool:
 @pytest.mark.slow
 def test_two_sweeps_in_one_folder_share_the_work(tmp_path: Path) -> None:
     arguments = ("-m", *QUICK, "trainer.steps=100", "seed=0,1,2,3")
-    with start(tmp_path, *arguments) as one, start(tmp_path, *arguments) as two:
-        outputs = [process.communicate(timeout=300)[0] for process in (one, two)]
-    assert one.returncode == two.returncode == 0, outputs
+    both = [start(tmp_path, *arguments) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0], [process.stderr for process in both]
     runs = infos(tmp_path)
     assert len(runs) == 4, "a job was trained twice"
     assert {info["status"] for info in runs.values()} == {"FINISHED"}
-    told = "".join(outputs)
+    told = "".join(process.stdout for process in both)
     assert told.count(": new, ") == 4
     rows = jobs(tmp_path)  # as the one that ended last knows them
     assert {row["run"] for row in rows} == set(runs)
@@ -189,14 +181,13 @@ def test_two_sweeps_in_one_folder_share_the_work(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_job_that_dies_fails_alone(tmp_path: Path, command: Callable[..., Any]) -> None:
     arguments = ("-m", *QUICK, "trainer.steps=2000", "trainer.eval_every=50", "seed=0,1")
-    with start(tmp_path, *arguments) as process:
-        wait_for_steps(tmp_path, 1)
-        (info,) = infos(tmp_path).values()
-        os.kill(info["pid"], signal.SIGKILL)
-        output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert "killed by SIGKILL" in output
-    assert "1 of 2 jobs failed" in output
+    process = start(tmp_path, *arguments)
+    wait_for_steps(tmp_path, 1)
+    (info,) = infos(tmp_path).values()
+    os.kill(info["pid"], signal.SIGKILL)
+    assert process.wait() == 1
+    assert "killed by SIGKILL" in process.stdout
+    assert "1 of 2 jobs failed" in process.stderr
     assert [row["state"] for row in jobs(tmp_path)] == ["failed", "finished"]
     killed = infos(tmp_path)[info["id"]]
     assert killed["status"] == "KILLED"

@@ -43,9 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(name): what a test of reliability makes happen")
+    config.addinivalue_line("markers", "elsewhere: a test of another folder, here for the table")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--reliability-table", None) is None:
+        items[:] = [item for item in items if item.get_closest_marker("elsewhere") is None]
     for item in items:
         marker = item.get_closest_marker("fault")
         if marker is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,21 @@ import pytest
 from commands import test_sweep
 from reliability import kept
 from reliability.conftest import Row
+from tests_environment import command_environment
 from training import test_strategies
 
 pytestmark = pytest.mark.slow
 
 JOBS = ("-m", "trainer.steps=600", "seed=0,1,2", "tracking=none", "hydra.launcher.n_jobs=2")
+
+
+def _start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A launcher with a forkserver of its own, as everybody's."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "srexp", "train", *arguments], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        env=command_environment(folder),
+    )  # fmt: skip
 
 
 def _children(pid: int) -> list[int]:
@@ -58,7 +70,7 @@ def test_all_killed(
     tmp_path: Path, quick: tuple[str, ...], uncut: dict[str, Path], row: Row, command: Any
 ) -> None:
     lost = 0
-    with test_sweep.start(tmp_path, *JOBS, *quick) as process:
+    with _start(tmp_path, *JOBS, *quick) as process:
         test_sweep.wait_for_steps(tmp_path, 2)
         server = _forkserver(process.pid)
         victims = [process.pid, server, *_children(server)]
@@ -84,7 +96,7 @@ def test_all_killed(
 def test_forkserver_killed(
     tmp_path: Path, quick: tuple[str, ...], uncut: dict[str, Path], row: Row
 ) -> None:
-    with test_sweep.start(tmp_path, *JOBS, *quick) as process:
+    with _start(tmp_path, *JOBS, *quick) as process:
         test_sweep.wait_for_steps(tmp_path, 2)
         os.kill(_forkserver(process.pid), signal.SIGKILL)
         said, _ = process.communicate(timeout=400)
@@ -94,9 +106,13 @@ def test_forkserver_killed(
     row("kill -9 while two of three jobs ran", 1, "nothing", "the sweep went on and finished")
 
 
+@pytest.mark.elsewhere
 @pytest.mark.fault("A sweep: only its launcher killed")
 def test_launcher_killed(tmp_path: Path, row: Row, command: Any) -> None:
-    test_sweep.test_a_sweep_that_was_cut_off_goes_on(tmp_path, command, signal.SIGKILL)
+    assert command(tmp_path / "uncut", "train", *test_sweep.LONG).code == 0
+    test_sweep.test_a_sweep_that_was_cut_off_goes_on(
+        tmp_path, command, tmp_path / "uncut", signal.SIGKILL
+    )
     row(
         "kill -9 in the second of three jobs (a test of tests/commands)", 1,
         "nothing: the job saw it, saved and stopped",
@@ -104,12 +120,14 @@ def test_launcher_killed(tmp_path: Path, row: Row, command: Any) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.elsewhere
 @pytest.mark.fault("Two sweeps in the same folder")
 def test_two_sweeps(tmp_path: Path, row: Row) -> None:
     test_sweep.test_two_sweeps_in_one_folder_share_the_work(tmp_path)
     row("the same typed twice at once (a test of tests/commands)", 1, "nothing", "each job once")
 
 
+@pytest.mark.elsewhere
 @pytest.mark.fault("A worker of a two-process training killed")
 def test_worker_killed(tmp_path: Path, row: Row) -> None:
     began = time.monotonic()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tests_environment import command_environment
+from tests_forked import ready
 
 from srexp.config.compose import compose
 from srexp.config.identity import config_digest
@@ -46,28 +47,22 @@ class Running:
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        program = ["-m", "srexp", "train"] if devices == 1 else [str(SCRIPT), "train"]
+        program = ("-m", "srexp") if devices == 1 else (str(SCRIPT),)
         addresses = [f"localhost:{port}" for port in _free_ports(workers)]
         self.processes = []
         for index in reversed(range(workers)):
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
             more = {"TF_CONFIG": config} if workers > 1 else {}
-            process = subprocess.Popen(
-                [sys.executable, *program, *arguments, *(others if index else ())],
-                cwd=folder, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                env=command_environment(folder, **more),
+            process = ready().start(
+                folder, "train", *arguments, *(others if index else ()), program=program,
+                timeout=120, environment=command_environment(folder, **more),
             )  # fmt: skip
             self.processes.insert(0, process)
 
-    def wait(self, timeout: float = 120) -> list[tuple[int, str, str]]:
+    def wait(self) -> list[tuple[int, str, str]]:
         """Exit code, stdout and stderr of each; whoever hangs is killed and fails the test."""
-        try:
-            outputs = [process.communicate(timeout=timeout) for process in self.processes]
-        finally:
-            self.end()
-        return [(p.returncode, *o) for p, o in zip(self.processes, outputs, strict=True)]
+        return [(p.wait(), p.stdout, p.stderr) for p in self.processes]
 
     def until_checkpoint(self) -> None:
         deadline = time.monotonic() + 120
@@ -75,12 +70,6 @@ class Running:
             assert all(process.poll() is None for process in self.processes)
             assert time.monotonic() < deadline
             time.sleep(0.1)
-
-    def end(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
 
 
 def _free_ports(count: int) -> list[int]:
@@ -193,8 +182,8 @@ def test_whoever_is_asked_to_stop_all_stop_at_the_same_step(tmp_path: Path, aske
         tmp_path, *TINY, "trainer.steps=100000", "trainer.strategy=multi_worker", workers=2
     )
     running.until_checkpoint()
-    running.processes[asked].send_signal(signal.SIGTERM)
-    (chief, _, said), (worker, _, _) = running.wait(timeout=60)
+    running.processes[asked].signal(signal.SIGTERM)
+    (chief, _, said), (worker, _, _) = running.wait()
     assert chief == (128 + signal.SIGTERM if asked == 0 else 128 + signal.SIGINT)
     assert worker == (0 if asked == 0 else 128 + signal.SIGTERM)
     assert "saved. To go on" in said
@@ -219,7 +208,7 @@ def test_a_worker_that_is_killed_ends_the_chief_with_one_line_and_all_can_go_on(
     )
     running.until_checkpoint()
     running.processes[1].kill()
-    (code, _, said), _ = running.wait(timeout=60)
+    (code, _, said), _ = running.wait()
     assert code == 1
     assert "another process of trainer.strategy=multi_worker has ended" in said
     assert "Traceback" not in said and len(said.splitlines()) == 2, said
@@ -237,7 +226,7 @@ def test_processes_with_different_configurations_all_say_so(tmp_path: Path) -> N
     running = Running(
         tmp_path, *TINY, "trainer.strategy=multi_worker", workers=2, others=("seed=9",)
     )
-    for code, _, said in running.wait(timeout=60):
+    for code, _, said in running.wait():
         assert code == 2
         assert "1 of 2 processes have another configuration" in said
     assert not list(tmp_path.glob("outputs/*"))
