@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests_forked import Finished, Forks, ready
+from tests_forked import Finished, Forks, light, ready
 from tests_mlflow import Server
 from tests_scored import scored_run
 
@@ -61,11 +61,9 @@ def command(forks: Forks) -> Callable[..., Finished]:
 
 
 @pytest.fixture(scope="session")
-def light_forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+def light_forks() -> Forks:
     """Commands of which it matters that they import nothing heavy."""
-    started = Forks(tmp_path_factory.mktemp("forks"), "srexp.commands.train")
-    yield started
-    started.close()
+    return light()
 
 
 @pytest.fixture

@@ -102,10 +102,9 @@ class Process:
         except OSError:
             return ""
 
-    @property
-    def begun(self) -> bool:
-        """Whether it exists and begins to do what was typed."""
-        return (self.printed / "stderr").exists()
+    def until_begun(self) -> bool:
+        """Wait until it begins to do what was typed."""
+        return self.until((self.printed / "stderr").exists)
 
     @property
     def stdout(self) -> str:
@@ -211,12 +210,21 @@ class Forks:
         self.parent.wait()
 
 
-@cache
 def ready() -> Forks:
     """Commands start at once: TensorFlow and all that a training needs is imported already."""
+    return _forks("srexp.launching.preload")
+
+
+def light() -> Forks:
+    """Commands of which it matters that they import nothing heavy."""
+    return _forks("srexp.commands.train")
+
+
+@cache
+def _forks(preload: str) -> Forks:
     folder = Path(tempfile.mkdtemp(prefix="srexp-forks-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    forks = Forks(folder, "srexp.launching.preload")
+    forks = Forks(folder, preload)
     atexit.register(forks.close)
     return forks
 

@@ -6,11 +6,12 @@ Read from the files, without Hydra, so that help costs less than importing it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from io import StringIO
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
@@ -22,12 +23,29 @@ SEVERAL = ("protocol", "benchmark", "metric")
 _FIXED = "resampler"
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_T = TypeVar("_T")
 
 
 def conf_dir() -> Path:
     """`conf/`: inside the package where it is installed, beside it in a checkout."""
     packaged = Path(__file__).parents[1] / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+class _Read(Mapping[str, _T]):
+    """What files say, read when it is first asked for: most commands need little of it."""
+
+    def __init__(self, read: Callable[[], dict[str, _T]]) -> None:
+        self._read = cache(read)
+
+    def __getitem__(self, name: str) -> _T:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 @dataclass(frozen=True)
@@ -115,7 +133,7 @@ class Group:
     name: str
     words: str
     default: tuple[str, ...]
-    options: dict[str, Option]
+    options: Mapping[str, Option]
     place: str = ""
 
     @property
@@ -141,7 +159,7 @@ class Catalogue:
     words: str
     groups: dict[str, Group]
     keys: dict[str, Key]
-    inner: dict[str, Group] = field(default_factory=dict)
+    inner: Mapping[str, Group] = field(default_factory=dict)
     _replaced: dict[str, Key] = field(default_factory=dict)
 
     def of(self, group: Group, option: Option) -> list[Key]:
@@ -195,10 +213,10 @@ def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
         folders: More options (`--config-dir`); they come before ours.
 
     Raises:
-        OSError, yaml.YAMLError: A file that cannot be read.
+        OSError, yaml.YAMLError: A file that cannot be read; for that of an option, when its group
+            is looked at.
     """
     file = _File(conf_dir() / f"{command}.yaml")
-    groups: dict[str, Group] = {}
 
     def read(name: str, prefix: str) -> dict[str, Option]:
         options = {}
@@ -207,29 +225,38 @@ def catalogue(command: str, folders: Sequence[Path] = ()) -> Catalogue:
                 options[path.stem] = _option(name, path, folder, prefix)
         return options
 
-    for name, default, words in file.groups():
-        if name.startswith("override "):  # of Hydra's
-            continue
+    def options_of(name: str) -> dict[str, Option]:
         options = read(name, name)
         if name == "model":  # a resampler cannot be trained, a network not scored without a run
             trains = command == "train"
             options = {n: o for n, o in options.items() if trains != (o.implementation == _FIXED)}
-        groups[name] = Group(name, words, default, _lent(options))
-    inner: dict[str, Group] = {}
-    for group in groups.values():
-        for part in (part for option in group.options.values() for part in option.parts):
-            several, _, name = part.place.rpartition(".")
-            place = f"{group.name}.{several}.NAME" if several else f"{group.name}.{name}"
-            if part.group and part.group not in groups and (part.words or part.group not in inner):
+        return _lent(options)
+
+    groups = {
+        name: Group(name, words, default, _Read(partial(options_of, name)))
+        for name, default, words in file.groups()
+        if not name.startswith("override ")  # of Hydra's
+    }
+
+    def find_inner() -> dict[str, Group]:
+        inner: dict[str, Group] = {}
+        for group in groups.values():
+            for part in (part for option in group.options.values() for part in option.parts):
+                several, _, name = part.place.rpartition(".")
+                place = f"{group.name}.{several}.NAME" if several else f"{group.name}.{name}"
+                if part.group in ("", *groups) or (part.group in inner and not part.words):
+                    continue
                 options = read(part.group, place)
                 inner[part.group] = Group(part.group, part.words, (), options, place)
+        return inner
+
     keys, replaced = {}, {}
     for key in file.keys(""):
         if key.path.split(".")[0] in groups:
             replaced[key.path] = key
         else:
             keys[key.path] = key
-    return Catalogue(command, file.top, groups, keys, inner, replaced)
+    return Catalogue(command, file.top, groups, keys, _Read(find_inner), replaced)
 
 
 def commands_with(group: str) -> list[str]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import shlex
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from srexp.config.catalogue import SEVERAL
+from srexp.config.compose import compose
 from srexp.config.effect import is_folder
 from srexp.config.identity import deciding, sources, usual, with_additions
 from srexp.config.settings import with_folders
 from srexp.options import OptionError, flatten
 from srexp.paths import checked, to_path
 from srexp.tracking.record import RunFolder, find_run
-from srexp.training import checkpoint
+from srexp.training import bundled, checkpoint
 from srexp.training.materials import RESULTS_VERSION
 from srexp.words import count
 
@@ -190,11 +192,28 @@ def _moved(values: dict[str, Any], before: str, now: str) -> dict[str, Any]:
     return {**moved, "paths": {**values["paths"], "data_dir": data_dir}}
 
 
-def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any]]:
-    """The run that `init_from` names, and the configuration with its full name.
+@dataclass(frozen=True)
+class Source:
+    """What a new run starts from.
+
+    Attributes:
+        id: A run's; or the name of a network that comes with srexp.
+        run: None for such a network.
+        config: Of its training.
+        digest: Of its weights.
+    """
+
+    id: str
+    run: RunFolder | None
+    config: dict[str, Any]
+    digest: str
+
+
+def source_of(config: dict[str, Any]) -> tuple[Source | None, dict[str, Any]]:
+    """What `init_from` names, and the configuration with its full name.
 
     The name then holds a digest of the weights as well (`RUN@DIGEST`), since a run may be trained
-    further. The run's scale may be another: what fits is taken (`Learner.set_weights`).
+    further. The scale may be another: what fits is taken (`Learner.set_weights`).
 
     Raises:
         RunError: There is no such run.
@@ -204,13 +223,13 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
     if config.get("init_from") is None:
         return None, config
     wanted, _, digest = str(config["init_from"]).partition("@")
-    run = find_run(wanted, checked("paths.output_dir", config["paths"]["output_dir"]).resolve())
-    weights = checkpoint.fingerprint(checkpoint.best_path(run.checkpoints))
-    if digest and digest != weights:
+    source = _bundled(wanted) or _run(wanted, config["paths"]["output_dir"])
+    if digest and digest != source.digest:
         raise OptionError(
-            f"init_from={config['init_from']}: the best weights of {run.id} are now {weights}"
+            f"init_from={config['init_from']}: the best weights of {source.id} are now "
+            f"{source.digest}"
         )
-    theirs = with_additions(run.config)
+    theirs = with_additions(source.config)
     keys = ["color", "model", "act"]  # another model may bring another act
     ours, before = flatten(with_additions(config)), flatten(theirs)
     for key in keys:
@@ -218,7 +237,20 @@ def initial_run(config: dict[str, Any]) -> tuple[RunFolder | None, dict[str, Any
             here, there = ours.get(name), before.get(name)
             if here != there and (name == key or name.startswith(f"{key}.")):
                 raise OptionError(
-                    f"{name}={here}: the weights of init_from={run.id} are of a network with "
+                    f"{name}={here}: the weights of init_from={source.id} are of a network with "
                     f"{there}; give {name.removesuffix('.name')}={there}"
                 )
-    return run, {**config, "init_from": f"{run.id}@{weights}"}
+    return source, {**config, "init_from": f"{source.id}@{source.digest}"}
+
+
+def _run(wanted: str, output_dir: str) -> Source:
+    run = find_run(wanted, checked("paths.output_dir", output_dir).resolve())
+    digest = checkpoint.fingerprint(checkpoint.best_path(run.checkpoints))
+    return Source(run.id, run, run.config, digest)
+
+
+def _bundled(wanted: str) -> Source | None:
+    if wanted not in bundled.names():
+        return None
+    config = compose("train", [f"experiment={wanted}"])
+    return Source(wanted, None, config, bundled.facts(wanted)["file"][:8])

@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from srexp.config.compose import prepare_hydra
-from srexp.config.resume import initial_run
+from srexp.config.resume import source_of
 from srexp.config.settings import experiment_of, plain
 from srexp.config.sweeps import choices_of, names_of
 from srexp.data.cache import Progress, cache_of, caching
@@ -209,7 +209,7 @@ class _HydraJob:
 
         setup_globals()
         prepare_hydra()
-        experiment = experiment_of(initial_run(self.values)[1])
+        experiment = experiment_of(source_of(self.values)[1])
         self.job = replace(self.job, materials=gather(experiment))
 
     def __call__(self, tell: Any, asked_to_stop: Any) -> Any:
@@ -235,7 +235,7 @@ def _checked(plans: list[_Plan]) -> tuple[list[Experiment], list[str]]:
         try:
             if values.get("resume") is not None:
                 raise OptionError(f"resume={values['resume']}: goes on with one run, without -m")
-            experiment = experiment_of(initial_run(values)[1])
+            experiment = experiment_of(source_of(values)[1])
             images = json.dumps([values["data"], values.get("benchmark")], default=str)
             if images not in seen:  # read, and forgotten: a job's process reads its own
                 with preparing(make_console()) as progress:

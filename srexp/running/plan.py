@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from srexp.config.identity import config_digest
-from srexp.config.resume import check_folders, initial_run, resumed
+from srexp.config.resume import Source, check_folders, resumed, source_of
 from srexp.config.settings import absolute_paths, experiment_of
 from srexp.paths import checked
 from srexp.running.several_devices import join
@@ -33,7 +33,7 @@ class Plan:
         digest: Of the configuration.
         materials: Its images.
         run: To go on with, or None.
-        source: The run whose weights it starts from, or None.
+        source: Whose weights it starts from, or None.
         job: Its place in a sweep, or None.
         strategy: Its devices; None for one.
     """
@@ -44,7 +44,7 @@ class Plan:
     digest: str
     materials: Materials
     run: RunFolder | None
-    source: RunFolder | None
+    source: Source | None
     job: Job | None
     strategy: Strategy | None
 
@@ -56,7 +56,7 @@ class Choice:
     experiment: Experiment
     values: dict[str, Any]
     run: RunFolder | None
-    source: RunFolder | None
+    source: Source | None
 
 
 def choose(values: dict[str, Any], given: Sequence[str] | None) -> Choice:
@@ -69,9 +69,9 @@ def choose(values: dict[str, Any], given: Sequence[str] | None) -> Choice:
     run: RunFolder | None = None
     if values["resume"] is not None:
         run, values = _open_resumed(values, given or ())
-    source: RunFolder | None = None
+    source: Source | None = None
     if run is None or not checkpoint.exist(run.checkpoints):
-        source, values = initial_run(values)
+        source, values = source_of(values)
     return Choice(experiment_of(values), values, run, source)
 
 

@@ -140,7 +140,7 @@ class Training:
         weights = None
         if plan.source is not None and not checkpoint.exist(run.checkpoints):
             theirs = _as_here(plan)
-            weights = scored_weights(plan.source, theirs)
+            weights = scored_weights(plan.source.run or plan.source.id, theirs)
         strategy = plan.strategy or Strategy()
         told = _Told(self._display, plan, run.id)
         session = Session(experiment, plan.materials, run, told, strategy)
@@ -294,7 +294,7 @@ class _Told:
 
 
 def _as_here(plan: Plan) -> Any:
-    """The experiment of the run to start from, in this process and with this machine's folders."""
+    """The experiment of what it starts from, in this process and with this machine's folders."""
     assert plan.source is not None
     theirs = with_additions(plan.source.config)
     trainer = {**theirs["trainer"], "threads": plan.experiment.trainer.threads}

@@ -98,7 +98,8 @@ def _of_hydra(command: str, given: list[str], begun: str) -> Iterable[str]:
     begun = begun.lstrip("+")
     key, equals, value = begun.partition("=")
     if equals and key in _RUNS and key in known.keys:
-        return [f"{key}={run}" for run in [*_run_ids(), "latest"]]
+        bundled = _bundled() if key == "init_from" else []
+        return [f"{key}={run}" for run in [*_run_ids(), "latest", *bundled]]
     if equals and key in known.groups:
         before = re.match(r"(.*[\[,])?", value)  # a list, or several for a sweep
         start = f"{prefix}{key}={before[0] if before else ''}"
@@ -187,6 +188,12 @@ def _run_ids() -> list[str]:
     from srexp.tracking.record import runs
 
     return [run.id for run in runs(_output_dir())]
+
+
+def _bundled() -> list[str]:
+    from srexp.training.bundled import names
+
+    return names()
 
 
 def _sweeps() -> list[str]:

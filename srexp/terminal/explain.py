@@ -60,14 +60,14 @@ def explain(command: str, arguments: list[str]) -> None:
             fail(f"--config-dir {folder}: no such folder")
     try:
         known = catalogue(command, folders)
+        if topics:
+            text = "\n".join(line for topic in topics for line in [*_topic(known, topic), ""])
+        else:
+            text = "\n".join(_everything(known))
     except YAMLError as error:
         from srexp.config.errors import broken_yaml
 
         fail(broken_yaml(error))
-    if topics:
-        text = "\n".join(line for topic in topics for line in [*_topic(known, topic), ""])
-    else:
-        text = "\n".join(_everything(known))
     _show(text.rstrip("\n") + "\n")
 
 

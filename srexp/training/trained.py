@@ -10,7 +10,7 @@ from srexp.evaluation import cost
 from srexp.evaluation.inference import upscaler
 from srexp.models.upscaler import Upscaler
 from srexp.tracking.record import RunFolder
-from srexp.training import checkpoint, loop
+from srexp.training import bundled, checkpoint, loop
 from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.session import build_learner, build_network
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     import keras
 
 
-def scored_weights(run: RunFolder, experiment: Experiment) -> dict[str, np.ndarray]:
+def scored_weights(run: RunFolder | str, experiment: Experiment) -> dict[str, np.ndarray]:
     """The weights of a run that are scored, as `Learner.set_weights` takes them.
 
     Args:
-        run: The run.
+        run: The run, or the name of a bundled network.
         experiment: Its options; the threads must be this process's.
 
     Raises:
         CheckpointError: Missing, damaged, or of another network.
     """
     learner = build_learner(experiment, build_network(experiment))
+    if isinstance(run, str):
+        bundled.set_weights(learner.network, run)
+        return learner.arrays()
     _restore(run, learner, "best")
     with learner.scored_weights():
         return learner.arrays()

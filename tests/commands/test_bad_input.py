@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests_environment import command_environment
+from tests_forked import Process, light
 
 # What is typed -> what the one line must say.
 CASES = {
@@ -78,33 +79,16 @@ CASES = {
     "-m act=relu,leaky": ["leaky"],
 }
 
-# Runs in the child: the command, then a look at what it imported.
-_CHILD = """
-import sys
-from srexp.cli import main
-try:
-    main()
-finally:
-    heavy = {"tensorflow", "keras", "mlflow", "sklearn", "matplotlib"} & set(sys.modules)
-    print("IMPORTED", sorted(heavy))
-"""
+
+def _train(folder: Path, arguments: Iterable[str]) -> Process:
+    process = light().start(folder, "train", *arguments, timeout=60)
+    process.wait()
+    return process
 
 
-def _train(folder: Path, arguments: Iterable[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _CHILD, "train", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=command_environment(folder),
-    )
-
-
-def _one_line(done: subprocess.CompletedProcess[str]) -> str:
+def _one_line(done: Process) -> str:
     assert done.returncode == 2, done.stderr
-    assert done.stdout.splitlines()[-1] == "IMPORTED []"
+    assert done.imported == []
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("srexp: ")

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import srexp
 from srexp.training import checkpoint
+from srexp.upscaling import bundled
 
 # So small a rate that no float32 weight changes: what is saved is what it began with.
 ONE_STEP = ("trainer.steps=1", "optimizer.learning_rate=1e-36", "benchmark=[]", "tracking=none")
@@ -37,6 +40,22 @@ def test_a_new_run_begins_with_the_best_weights_of_another(
     assert config["init_from"] == f"{theirs['id']}@{digest}"
     assert info["config_digest"] != theirs["config_digest"]
     assert info["progress"]["step"] == 1
+
+
+def test_a_new_run_begins_as_a_network_that_comes_with_srexp(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    picture = np.random.default_rng(1).integers(0, 256, (100, 100, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "in" / "a.png")
+    given = ("experiment=tiny_clean_x2", "init_from=tiny_clean_x2", *ONE_STEP)
+    given += ("data=folder", "data.train_dir=in", "data.rescaled=null", "trainer.batch_size=1")
+    done = command(tmp_path, "train", *given)
+    assert done.code == 0, done.stderr
+    assert done.info()["init_from"] == "tiny_clean_x2"
+    lr = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    theirs = np.clip(bundled.method("clean").network(2)(lr), 0, 1)
+    ours = srexp.open_run(done.run).upscale(lr)
+    # LiteRT takes the float16 weights; what it computes may differ from Keras in the third digit.
+    assert np.abs(ours - theirs).max() < 2e-3
 
 
 @pytest.mark.slow

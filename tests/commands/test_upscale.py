@@ -20,6 +20,7 @@ import srexp
 from srexp.commands import upscale
 from srexp.images.resize import resize
 from srexp.pictures import reading
+from srexp.training import bundled as files
 from srexp.upscaling import bundled
 
 
@@ -111,7 +112,7 @@ def test_a_bundled_network_gives_the_whole_in_tiles(kind):
                 size[1] * scale,
                 3,
             )
-        assert os.path.getsize(bundled.FOLDER / f"tiny_{kind}_x{scale}.tflite") < 500_000
+        assert os.path.getsize(files.FOLDER / f"tiny_{kind}_x{scale}.tflite") < 500_000
 
 
 def test_a_folder_keeps_its_tree_and_a_bad_file_stops_nothing(folder, capsys):
@@ -278,7 +279,7 @@ def test_somebodys_own_picture_with_the_name_of_a_result_is_no_result(folder, ca
 
 def test_a_network_that_litert_cannot_run_is_one_line(folder, capsys, monkeypatch):
     _picture("a.png")
-    monkeypatch.setattr(bundled, "FOLDER", folder)
+    monkeypatch.setattr(files, "FOLDER", folder)
     (folder / "tiny_clean_x2.tflite").write_bytes(b"damaged")
     facts = '{"scale": 2, "reach": 13, "multiple": 1, "file": "0000"}'
     (folder / "tiny_clean_x2.json").write_text(facts)

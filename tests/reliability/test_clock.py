@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +9,7 @@ from pathlib import Path
 import pytest
 from reliability import kept
 from reliability.conftest import Row
-from tests_environment import command_environment
+from tests_forked import Process, ready
 
 from srexp.tracking.record import find_run
 
@@ -41,6 +38,8 @@ class Clock:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
+        self._program = folder / "program.py"
+        self._program.write_text(CLOCK)
         self.set(0)
 
     def set(self, hours: int) -> None:
@@ -49,12 +48,8 @@ class Clock:
         new.write_text(f"{hours}\n")
         new.replace(self._file)
 
-    def start(self, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", CLOCK, str(self._file), *arguments],
-            cwd=folder, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=command_environment(folder),
-        )  # fmt: skip
+    def start(self, folder: Path, *arguments: str) -> Process:
+        return ready().start(folder, str(self._file), *arguments, program=(str(self._program),))
 
 
 @pytest.mark.fault("The clock is set back in the middle of a run")
@@ -62,13 +57,10 @@ def test_in_the_middle(
     tmp_path: Path, quick: tuple[str, ...], straight: Callable[[int], Path], row: Row
 ) -> None:
     clock = Clock(tmp_path)
-    with clock.start(tmp_path, "train", *quick, f"trainer.steps={STEPS}") as process:
-        while not list(tmp_path.glob("outputs/*/checkpoints/step-0000100.npz")):
-            assert process.poll() is None
-            time.sleep(0.001)
-        clock.set(-3)
-        said, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, said
+    process = clock.start(tmp_path, "train", *quick, f"trainer.steps={STEPS}")
+    assert process.until(lambda: list(tmp_path.glob("outputs/*/checkpoints/step-0000100.npz")))
+    clock.set(-3)
+    assert process.wait() == 0, process.stderr
     run = kept.only_run(tmp_path)
     kept.assert_same(run, straight(STEPS))
     times = [point["time"] for point in kept.points(run)]
@@ -96,16 +88,14 @@ def test_between_runs(tmp_path: Path, quick: tuple[str, ...], row: Row) -> None:
     runs = []
     for hours in (0, -30, -60):
         clock.set(hours)
-        with clock.start(tmp_path, *arguments) as process:
-            said, _ = process.communicate(timeout=400)
-        assert process.returncode == 0, said
+        process = clock.start(tmp_path, *arguments)
+        assert process.wait() == 0, process.stderr
         runs.append({path.parent.name for path in tmp_path.glob("outputs/*/run.json")})
     assert runs[0] == runs[1] == runs[2], "a job that was finished was trained again"
     assert len(list((tmp_path / "outputs" / "sweeps").iterdir())) == 1
-    with clock.start(tmp_path, "train", *quick, "trainer.steps=20", "seed=2") as process:
-        said, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, said
-    assert f"run {find_run('latest', tmp_path / 'outputs').id}\n" in said
+    process = clock.start(tmp_path, "train", *quick, "trainer.steps=20", "seed=2")
+    assert process.wait() == 0, process.stderr
+    assert f"run {find_run('latest', tmp_path / 'outputs').id}\n" in process.stdout
     row(
         "a sweep typed three times, the clock 30 and 60 hours back; then one more run",
         3,

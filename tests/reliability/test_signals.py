@@ -39,7 +39,7 @@ def test_before_there_is_a_run(tmp_path: Path, quick: tuple[str, ...], row: Row)
         for seconds in (0.0, 0.05, 0.1, 0.15):
             folder = tmp_path / f"{number.name}-{seconds}"
             typed = Typed(folder, "train", *quick, "trainer.steps=100000")
-            typed.until(lambda: typed.begun)
+            typed.until_begun()
             time.sleep(seconds)
             # Python may lose an exception, in a destructor say; then a person types it again.
             for again in range(5):
