@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from srexp.data.known import KnownSet, known_set, known_sets
+from srexp.data.known import known_set, known_sets
 from srexp.options import OptionError
 from srexp.paths import CACHE_DIR, DATA_DIR, PathError, to_path
 from srexp.terminal.arguments import (
@@ -27,13 +23,7 @@ from srexp.terminal.exit import fail
 from srexp.words import count
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, ProgressColumn
-
-# Seconds between the lines that tell of a transfer where there is no terminal for a bar.
-_TELL_EVERY = 30
-# Files of a finding that are named.
-_NAMED = 5
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -132,27 +122,11 @@ def _print(text: str) -> None:
     make_console().out(text, highlight=False)
 
 
-def _bar(console: Console, name: str, *columns: ProgressColumn) -> Progress:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    bar = Progress(
-        TextColumn(name),
-        BarColumn(bar_width=24),
-        *columns,
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    bar.add_task("", total=None)
-    return bar
-
-
 # list
 
 
 def _list(given: argparse.Namespace) -> None:
-    rows = [_row(known, given.data_dir) for known in known_sets().values()]
+    rows = [known.facts(given.data_dir) for known in known_sets().values()]
     if given.json:
         _print(json.dumps(rows, indent=2))
         return
@@ -181,29 +155,13 @@ def _list(given: argparse.Namespace) -> None:
     )
 
 
-def _row(known: KnownSet, data_dir: Path) -> dict[str, Any]:
-    found = known.found(data_dir)
-    return {
-        "name": known.name,
-        "use": known.use,
-        "images": known.images,
-        "source": known.source,
-        "terms": known.terms,
-        "address": known.address,
-        "apply": known.apply,
-        "checksums": bool(known.published),
-        "folder": str((data_dir / known.name).resolve()),
-        "found": found,
-        "here": "no" if not found else "yes" if found == known.images else "incomplete",
-    }
-
-
 # fetch
 
 
 def _fetch(given: argparse.Namespace) -> None:
     from srexp.data.download import FetchError
     from srexp.data.fetch import fetch
+    from srexp.terminal.bars import Transfer
 
     sets = [known_set(name) for name in dict.fromkeys(given.names)]
     if len(sets) > 1 and (given.address or given.pick):
@@ -212,7 +170,7 @@ def _fetch(given: argparse.Namespace) -> None:
     failed = False
     for known in sets:
         try:
-            with _Transfer(known) as transfer:
+            with Transfer(known.name) as transfer:
                 got = fetch(
                     known, data_dir, address=given.address, pick=given.pick,
                     progress=transfer.tell, patience=given.timeout,
@@ -233,105 +191,27 @@ def _fetch(given: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-class _Transfer:
-    """A bar on a terminal; a line now and then elsewhere."""
-
-    def __init__(self, known: KnownSet) -> None:
-        self._name = known.name
-        self._bar: Progress | None = None
-        self._stage = ""
-        self._spoke = 0.0
-
-    def __enter__(self) -> _Transfer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def tell(self, stage: str, done: int, total: int | None) -> None:
-        """See `srexp.data.fetch.Progress`."""
-        if stage != self._stage:
-            self._begin(stage)
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total)
-        elif time.monotonic() - self._spoke > _TELL_EVERY:
-            self._spoke = time.monotonic()
-            of = "" if total is None else f" of {total:,}"
-            _print(f"{self._name}: {done:,}{of} {stage}")
-
-    def _begin(self, stage: str) -> None:
-        from rich.progress import (
-            DownloadColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TransferSpeedColumn,
-        )
-
-        from srexp.terminal.console import make_console
-
-        self._stage = stage
-        console = make_console()
-        if not console.is_terminal:
-            return
-        if self._bar is not None:
-            self._bar.stop()
-        columns: list[ProgressColumn] = (
-            [DownloadColumn(), TransferSpeedColumn()]
-            if stage == "bytes"
-            else [MofNCompleteColumn(), TextColumn(stage)]
-        )
-        name = f"{self._name}{', unpacking' if stage == 'images' else ''}"
-        self._bar = _bar(console, name, *columns)
-        self._bar.start()
-
-
 # check
 
 
 def _check(given: argparse.Namespace) -> None:
-    from srexp.data.inspection import inspect
+    from srexp.config.catalogue import catalogue
+    from srexp.data.inspection import inspect, lines
+    from srexp.terminal.bars import counted
 
+    trainer = catalogue("train").groups["trainer"].options["default"]
+    patch = next(key.default for key in trainer.keys if key.name == "hr_patch_size")
     data_dir = given.data_dir
     folders = list(dict.fromkeys(_folder(name, data_dir) for name in given.folders))
-    with _counted(shown=not given.json) as progress:
-        found = inspect(folders, data_dir, patch=_usual_patch(), progress=progress)
+    with counted(shown=not given.json) as progress:
+        found = inspect(folders, data_dir, patch=int(patch), progress=progress)
     seen = [one.summary() for one in found]
     if given.json:
         _print(json.dumps(seen, indent=2))
     else:
-        _print("\n\n".join("\n".join(_lines(summary)) for summary in seen))
+        _print("\n\n".join("\n".join(lines(summary)) for summary in seen))
     if any(summary["faults"] for summary in seen):
         sys.exit(1)
-
-
-def _usual_patch() -> int:
-    import yaml
-
-    from srexp.config.compose import conf_dir
-
-    trainer = yaml.safe_load((conf_dir() / "trainer" / "default.yaml").read_text(encoding="utf-8"))
-    return int(trainer["hr_patch_size"])
-
-
-@contextmanager
-def _counted(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar that counts pictures, on a terminal."""
-    from srexp.terminal.console import make_console
-
-    console = make_console()
-    if not (shown and console.is_terminal):
-        yield None
-        return
-    from rich.progress import MofNCompleteColumn, TextColumn
-
-    with _bar(console, "check", MofNCompleteColumn(), TextColumn("pictures")) as bar:
-        yield lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
 
 
 def _folder(name: str, data_dir: Path) -> Path:
@@ -345,36 +225,7 @@ def _folder(name: str, data_dir: Path) -> Path:
     return data_dir / name
 
 
-def _lines(summary: dict[str, Any]) -> list[str]:
-    lines = [f"{summary['folder']}: {count(summary['images'], 'image')}"]
-    if summary["images"]:
-
-        def span(name: str) -> str:
-            low, high = summary[name]
-            return str(low) if low == high else f"{low} to {high}"
-
-        def counted(name: str, unit: str = "") -> str:
-            return ", ".join(f"{count} {value}{unit}" for value, count in summary[name].items())
-
-        lines += [
-            f"    {span('width')} wide, {span('height')} high; {summary['megapixels']:.1f} "
-            f"megapixels, {summary['bytes'] / 1e6:.1f} MB",
-            f"    {counted('format')}; {counted('mode')}; {counted('bits', '-bit')}",
-        ]
-    lines += [f"    note: {_text(note)}" for note in summary["notes"]]
-    lines += [f"    wrong: {_text(fault)}" for fault in summary["faults"]]
-    return [re.sub(r"[\x00-\x1f\x7f]", lambda m: repr(m[0])[1:-1], line) for line in lines]
-
-
-def _text(finding: dict[str, Any]) -> str:
-    files = finding["files"]
-    if not files or finding["what"] == "unreadable":  # its text names the file
-        return str(finding["text"])
-    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-    return f"{', '.join(files[:_NAMED])}{more}: {finding['text']}"
-
-
-# preview
+# cache and preview
 
 
 def _cache(given: argparse.Namespace) -> None:
@@ -394,9 +245,10 @@ def _cache(given: argparse.Namespace) -> None:
 
 
 def _preview(given: argparse.Namespace) -> None:
+    from srexp.config.asked import ask
     from srexp.config.settings import experiment_of
     from srexp.data.cache import cache_of, caching
-    from srexp.evaluation.preview import degrade, preview
+    from srexp.evaluation.preview import sheet_of
     from srexp.files import write_atomically
     from srexp.images.io import to_png
     from srexp.terminal.console import make_console
@@ -405,7 +257,7 @@ def _preview(given: argparse.Namespace) -> None:
     output = given.output
     if output.suffix.lower() != ".png":
         fail(f"-o {given.output}: must end in .png")
-    experiment = experiment_of(_composed(given.overrides))
+    experiment = experiment_of(ask("train", given.overrides)[0])
     with (
         preparing(make_console()) as progress,
         caching(cache_of(experiment.paths.data_dir, progress)),
@@ -413,37 +265,11 @@ def _preview(given: argparse.Namespace) -> None:
         train, _ = experiment.data.load()
     for remark in train.remarks:
         _print(f"note: {remark}")
-    protocol_name, protocol = next(iter(experiment.protocol.items()))
-    degradation = experiment.degradation
-    train.check_scale(degradation.scale)
-    names = [n for n, s in train.images.shapes.items() if min(s[:2]) >= degradation.scale]
-    if not names:
-        fail(f"degradation.scale={degradation.scale}: all training images are smaller")
-    step = max(1, len(names) // given.images)  # from the whole set, not its beginning
-    shown = names[::step][: given.images]
-    samples = [degrade(name, train, degradation, protocol) for name in shown]
-    part = f"{len(shown)} of {count(len(names), 'image')}"
-    made = degradation.label if train.lr is None else f"x{degradation.scale} LR as given"
-    title = f"{made}, protocol {protocol_name}, {part}"
-    sheet = preview(samples, scale=degradation.scale, title=title)
+    title, sheet = sheet_of(
+        train, experiment.degradation, *next(iter(experiment.protocol.items())), given.images
+    )
     try:
         write_atomically(output, to_png(sheet))
     except OSError as error:
         fail(f"{output}: cannot be written ({error.strerror})")
     _print(f"{output}: {title}")
-
-
-def _composed(overrides: list[str]) -> dict[str, Any]:
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from srexp.config.catalogue import catalogue
-    from srexp.config.compose import compose
-    from srexp.config.errors import readable
-
-    try:
-        return compose("train", overrides)
-    except OptionError:
-        raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        fail(readable(error, catalogue("train")))

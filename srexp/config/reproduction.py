@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
-from srexp.config.compose import conf_dir
+from srexp.config.catalogue import catalogue
+from srexp.config.compose import compose_beside, conf_dir
+from srexp.config.errors import readable
 from srexp.config.identity import deciding
-from srexp.config.settings import settings_of, typed_option
+from srexp.config.settings import absolute_paths, settings_of, typed_option
+from srexp.config.typed import quoted
 from srexp.data.sources import Benchmark
 from srexp.degradations.base import Degradation
 from srexp.evaluation.published import PublishedRow, PublishedTable
@@ -181,3 +187,16 @@ def _defining(config: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if key.startswith(first)
     }
+
+
+def training_of(typed: str, output_dir: str, data_dir: str) -> dict[str, Any]:
+    """The configuration that `srexp train TYPED` composes, with these folders.
+
+    Raises:
+        OptionError: There is no such training.
+    """
+    folders = (f"paths.output_dir={quoted(output_dir)}", f"paths.data_dir={quoted(data_dir)}")
+    try:
+        return absolute_paths(compose_beside("train", [*shlex.split(typed), *folders]))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise OptionError(f"table.train: {readable(error, catalogue('train'))}") from None

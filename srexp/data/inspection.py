@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -25,6 +26,7 @@ from srexp.images.io import (
     stored_as,
 )
 from srexp.images.resize import resize_pillow
+from srexp.words import count
 
 # Two pictures look alike if their 12x12 thumbnails correlate so well and differ by so few of 255
 # levels on average. Of the different pictures of Set5, Set14, T91 and BSDS200 no two come nearer
@@ -38,6 +40,8 @@ _ASPECT = 0.1
 # Pictures that are read at once, whatever the number of cores; those of more pixels are read one at
 # a time. A pixel takes some 25 bytes meanwhile.
 _AT_ONCE = 4
+# Files of a finding that are named.
+_NAMED = 5
 _LARGE = 1 << 22
 # What files of an ending hold.
 _ENDINGS = {
@@ -355,3 +359,33 @@ def _near(one: PictureFile, other: PictureFile) -> bool:
     levels = float(np.abs(one.thumbnail - other.thumbnail).mean())
     ratio = (one.width * other.height) / (one.height * other.width)
     return levels < _LEVELS and abs(np.log(ratio)) < _ASPECT
+
+
+def lines(summary: dict[str, Any]) -> list[str]:
+    """A summary, for people: no control character of a file's name reaches their terminal."""
+    told = [f"{summary['folder']}: {count(summary['images'], 'image')}"]
+    if summary["images"]:
+
+        def span(name: str) -> str:
+            low, high = summary[name]
+            return str(low) if low == high else f"{low} to {high}"
+
+        def counted(name: str, unit: str = "") -> str:
+            return ", ".join(f"{times} {value}{unit}" for value, times in summary[name].items())
+
+        told += [
+            f"    {span('width')} wide, {span('height')} high; {summary['megapixels']:.1f} "
+            f"megapixels, {summary['bytes'] / 1e6:.1f} MB",
+            f"    {counted('format')}; {counted('mode')}; {counted('bits', '-bit')}",
+        ]
+    told += [f"    note: {_text(note)}" for note in summary["notes"]]
+    told += [f"    wrong: {_text(fault)}" for fault in summary["faults"]]
+    return [re.sub(r"[\x00-\x1f\x7f]", lambda m: repr(m[0])[1:-1], line) for line in told]
+
+
+def _text(finding: dict[str, Any]) -> str:
+    files = finding["files"]
+    if not files or finding["what"] == "unreadable":  # its text names the file
+        return str(finding["text"])
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return f"{', '.join(files[:_NAMED])}{more}: {finding['text']}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -70,6 +71,23 @@ class KnownSet:
             PublishedImage(name, at, sha256, None if pixels == "-" else pixels)
             for sha256, pixels, at, name in rows
         ]
+
+    def facts(self, data_dir: Path) -> dict[str, Any]:
+        """What can be said of it, and how much of it is in a data directory (`here`)."""
+        found = self.found(data_dir)
+        return {
+            "name": self.name,
+            "use": self.use,
+            "images": self.images,
+            "source": self.source,
+            "terms": self.terms,
+            "address": self.address,
+            "apply": self.apply,
+            "checksums": bool(self.published),
+            "folder": str((data_dir / self.name).resolve()),
+            "found": found,
+            "here": "no" if not found else "yes" if found == self.images else "incomplete",
+        }
 
     def recognise(self, sha256: str, pixels: str | None = None) -> list[PublishedImage]:
         """The published images with this content: one, none, or two of T91 that are the same.

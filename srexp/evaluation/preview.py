@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from srexp import words
 from srexp.data.sets import ImageSet
 from srexp.degradations.base import Degradation, Draw
 from srexp.evaluation.grids import worst_window
@@ -15,6 +16,7 @@ from srexp.images.io import to_picture
 from srexp.images.quantize import round_8bit
 from srexp.images.resize import resize_pillow
 from srexp.models.upscaler import bicubic
+from srexp.options import OptionError
 from srexp.protocol import Protocol
 
 _GAP = 8
@@ -52,6 +54,37 @@ def degrade(
     )
     enlarged = bicubic(degradation)(lr, eight_bit=protocol.has_8bit_lr(degradation))
     return DegradedPhoto(name, hr, lr, round_8bit(enlarged))
+
+
+def sheet_of(
+    images: ImageSet, degradation: Degradation, protocol_name: str, protocol: Protocol, count: int
+) -> tuple[str, np.ndarray]:
+    """Some photographs of a set, of its whole length, degraded; see `preview`.
+
+    Args:
+        images: With or without LR of their own.
+        degradation: What makes LR where there is none.
+        protocol_name: Of the protocol.
+        protocol: How pairs are made.
+        count: How many photographs, at most.
+
+    Returns:
+        What is shown, in words, and the picture.
+
+    Raises:
+        DataError, OptionError: Nothing can be shown at this scale.
+    """
+    scale = degradation.scale
+    images.check_scale(scale)
+    names = [name for name, shape in images.images.shapes.items() if min(shape[:2]) >= scale]
+    if not names:
+        raise OptionError(f"degradation.scale={scale}: all training images are smaller")
+    shown = names[:: max(1, len(names) // count)][:count]
+    samples = [degrade(name, images, degradation, protocol) for name in shown]
+    made = degradation.label if images.lr is None else f"x{scale} LR as given"
+    part = f"{len(shown)} of {words.count(len(names), 'image')}"
+    title = f"{made}, protocol {protocol_name}, {part}"
+    return title, preview(samples, scale=scale, title=title)
 
 
 def preview(
