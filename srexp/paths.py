@@ -73,6 +73,16 @@ def absolute(text: str | Path) -> Path:
     return Path(os.path.abspath(to_path(text)))
 
 
+def state_dir() -> Path:
+    """Of what is remembered for this user between commands; it may be removed.
+
+    Raises:
+        RuntimeError: The user has no home.
+    """
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "srexp"
+
+
 def from_environment(variable: tuple[str, str]) -> Path:
     """`OUTPUT_DIR` or `DATA_DIR`.
 

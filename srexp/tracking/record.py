@@ -35,7 +35,7 @@ from typing import IO, Any, Literal
 from srexp import __version__
 from srexp.files import Lock, flush, write_atomically
 from srexp.options import OptionError
-from srexp.paths import OUTPUT_DIR, PathError, from_environment, to_path
+from srexp.paths import OUTPUT_DIR, PathError, from_environment, state_dir, to_path
 
 # KILLED: it ended without saying so; PRUNED: a search found it hopeless and stopped it.
 Status = Literal["RUNNING", "FINISHED", "INTERRUPTED", "FAILED", "KILLED", "PRUNED"]
@@ -452,7 +452,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": packages,
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "command": sys.argv,
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(_HEARD)},
@@ -502,7 +502,8 @@ def _git_commit() -> str | None:
     return done.stdout.strip()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
@@ -512,8 +513,7 @@ def _processor() -> str:
 
 
 def _state_file() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "srexp" / "last_store"
+    return state_dir() / "last_store"
 
 
 def remember_store(uri: str) -> None:

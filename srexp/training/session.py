@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ from srexp.training.experiment import Experiment
 from srexp.training.learner import Learner
 from srexp.training.materials import Materials
 from srexp.training.strategy import Strategy
+from srexp.training.xla import StepTimes, step_times
 
 # Images of a task that are kept to be looked at, half of them the worst and half the best.
 _EXTREMES = 4
@@ -76,6 +78,14 @@ def calls_of(
     return calls(sampler, first, trainer.steps, source, trainer.steps_per_call or 1)
 
 
+def _surroundings(run: RunFolder) -> dict[str, Any]:
+    """What a run was last trained on; empty for one that was not yet."""
+    try:
+        return json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 class Display(Protocol):
     """What a person sees while training."""
 
@@ -115,11 +125,13 @@ class Session:
     cost: cost.Cost = field(init=False)
     progress: loop.Progress = field(init=False, default_factory=loop.Progress)
     no_mlflow_model: str | None = field(init=False, default=None)
+    _left_to_us: bool = field(init=False)
     _scalars: dict[str, float] = field(init=False, default_factory=dict)
     _latest: tuple[int, list[Report]] = field(init=False, default_factory=lambda: (-1, []))
     _samples: dict[str, list[Sample]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._left_to_us = self.experiment.trainer.jit_compile is None
         self.experiment = experiment = settled(self.experiment)
         network = build_network(experiment)
         self.cost = cost.measure(network, experiment.model, experiment.degradation.scale)
@@ -156,6 +168,39 @@ class Session:
             self.progress, remarks = loop.load_newest(self.run.checkpoints, self.learner)
         self.run.forget_after(self.progress.step)
         return remarks
+
+    def choose_xla(self) -> StepTimes | None:
+        """Where nobody chose, compile the step by XLA if that is faster on this CPU.
+
+        A run goes on with what it was trained with before, on a CPU.
+
+        Returns:
+            What was measured for it, or None.
+        """
+        trainer, step = self.experiment.trainer, self.progress.step
+        if not self._left_to_us or trainer.deterministic or self.strategy.description:
+            return None
+        if tf.config.list_physical_devices("GPU") or step >= trainer.steps:
+            return None
+        before = _surroundings(self.run)
+        if step and before.get("gpus") == []:
+            times, chosen = None, bool(before.get("jit_compile"))
+        else:
+            call = next(calls_of(self.experiment, self.materials, self.strategy, step))
+            times = step_times(self.experiment, self.learner, self._by_xla, call, step)
+            chosen = times is not None and times.faster
+        if chosen:
+            arrays, self.learner = self.learner.arrays(), self._by_xla()
+            self.learner.restore(arrays)
+            self.experiment = self._with_xla
+        return times
+
+    @property
+    def _with_xla(self) -> Experiment:
+        return replace(self.experiment, trainer=replace(self.experiment.trainer, jit_compile=True))
+
+    def _by_xla(self) -> Learner:
+        return build_learner(self._with_xla, self.learner.network, self.strategy)
 
     def train(self, asked_to_stop: Callable[[], str | None]) -> loop.Outcome:
         """Train to the end, or until asked to stop.

@@ -31,7 +31,8 @@ class Trainer(Options, group="trainer", name="trainer"):
         ema: Momentum of a running average of the weights, which is then what is scored; None
             for none.
         mixed_precision: float16 arithmetic with loss scaling: for GPUs, slow on CPUs.
-        jit_compile: Compile the step with XLA; None where there is a GPU (and one device).
+        jit_compile: Compile the step with XLA; None where there is a GPU (and one device), and on a
+            CPU where a long run finds it to be faster (`training.xla`).
         deterministic: On a GPU, only operations that give the same bits each time; slower. A CPU's
             do anyway.
         steps_per_call: At most so many steps without Python in between; `eval_every` is a multiple

@@ -86,7 +86,7 @@ def interrupted(tmp_path: Path, forks: Forks) -> Callable[[int], Finished]:
     """Start a long tiny training, send a signal after its first checkpoint."""
 
     def run(number: int) -> Finished:
-        arguments = [*TINY, "trainer.steps=100000", "tracking=none"]
+        arguments = [*TINY, "trainer.steps=100000", "trainer.jit_compile=false", "tracking=none"]
         process = forks.start(tmp_path, "train", *arguments)
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob("outputs/*/checkpoints/step-*.npz")):

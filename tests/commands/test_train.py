@@ -26,7 +26,7 @@ from srexp.config.compose import compose
 from srexp.data.sources import read_photos
 from srexp.training import checkpoint
 
-LONG = ("trainer.steps=100000", "tracking=none")
+LONG = ("trainer.steps=100000", "trainer.jit_compile=false", "tracking=none")
 
 
 def newest(run: Path) -> Path:
@@ -261,6 +261,7 @@ def test_twin_is_mentioned_and_a_new_run_started(interrupted, command, tiny, tmp
         "train",
         *tiny,
         "trainer.steps=100000",
+        "trainer.jit_compile=false",
         "tracking=none",
         "trainer.max_minutes=0.01",
     )

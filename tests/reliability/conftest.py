@@ -18,12 +18,12 @@ from PIL import Image
 from reliability import kept
 from reliability.typed import Typed
 
-from srexp.tracking.record import _processor
+from srexp.tracking.record import processor
 
 # Trains in seconds on a single core, with what a run can have: pictures, tables, curves, MLflow.
 QUICK = (
     "model.depth=2", "model.filters=4", "trainer.eval_every=20", "trainer.batch_size=2",
-    "trainer.hr_patch_size=24", "trainer.sample_grids=1", "trainer.threads=1", "benchmark=[]",
+    "trainer.hr_patch_size=24", "trainer.sample_grids=1", "trainer.threads=1", "trainer.jit_compile=false", "benchmark=[]",
     "data=folder",
 )  # fmt: skip
 HEADINGS = ("Fault", "How it was made", "Times", "Lost at most", "The next start")
@@ -89,7 +89,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     packages = ", ".join(f"{p} {version(p)}" for p in ("tensorflow", "keras", "mlflow", "numpy"))
     command = shlex.join(["python", "-m", "pytest", *session.config.invocation_params.args])
     measured = (
-        f"Measured on {time.strftime('%Y-%m-%d')} with `{command}`,\non {_processor()} "
+        f"Measured on {time.strftime('%Y-%m-%d')} with `{command}`,\non {processor()} "
         f"({len(os.sched_getaffinity(0))} cores), {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()},\n{packages}.\n\n"
     )
