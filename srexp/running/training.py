@@ -152,7 +152,7 @@ class Training:
         for remark in session.go_on() if self._resume else ():
             self._display.note(remark)
         told.begin(session.progress.step)
-        if (times := session.choose_xla()) is not None:
+        if (times := session.choose_xla(say)) is not None:
             say(str(times))
         settled = session.experiment.trainer
         surroundings = {

@@ -169,10 +169,13 @@ class Session:
         self.run.forget_after(self.progress.step)
         return remarks
 
-    def choose_xla(self) -> StepTimes | None:
+    def choose_xla(self, say: Callable[[str], None]) -> StepTimes | None:
         """Where nobody chose, compile the step by XLA if that is faster on this CPU.
 
         A run goes on with what it was trained with before, on a CPU.
+
+        Args:
+            say: Is told when measuring begins.
 
         Returns:
             What was measured for it, or None.
@@ -187,7 +190,7 @@ class Session:
             times, chosen = None, bool(before.get("jit_compile"))
         else:
             call = next(calls_of(self.experiment, self.materials, self.strategy, step))
-            times = step_times(self.experiment, self.learner, self._by_xla, call, step)
+            times = step_times(self.experiment, self.learner, self._by_xla, call, step, say)
             chosen = times is not None and times.faster
         if chosen:
             arrays, self.learner = self.learner.arrays(), self._by_xla()

@@ -64,7 +64,12 @@ class StepTimes:
 
 
 def step_times(
-    experiment: Experiment, learner: Learner, by_xla: Callable[[], Learner], call: Call, first: int
+    experiment: Experiment,
+    learner: Learner,
+    by_xla: Callable[[], Learner],
+    call: Call,
+    first: int,
+    say: Callable[[str], None],
 ) -> StepTimes | None:
     """Measure a step of a training on a CPU, or remember it.
 
@@ -74,6 +79,7 @@ def step_times(
         by_xla: Makes what trains the same network by XLA.
         call: What the next step gets.
         first: Its number.
+        say: Is told when measuring begins.
 
     Returns:
         None where the steps that are left are too few, or too quick, to earn it back.
@@ -92,6 +98,7 @@ def step_times(
         quick = min(_seconds(learner, call, first, 1) for _ in range(3))
         if quick * left < SECONDS:
             return None
+        say("measuring a step with and without XLA ...")
         other = by_xla()
         _seconds(other, call, first, 1)
         count = max(1, round(_EACH / quick))

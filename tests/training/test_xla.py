@@ -37,29 +37,29 @@ def test_measuring_changes_nothing_of_the_training(
 ) -> None:
     measured.setattr(xla, "CLEARLY", 0.0 if faster else 1e9)
     session = begin(tmp_path / "a", values(tmp_path, "null"))
-    times = session.choose_xla()
+    times = session.choose_xla(print)
     assert times is not None and times.faster == faster == chosen(session)
     assert times.without > 0 and times.xla > 0 and times.took is not None and times.took > 0
     assert f"trainer.jit_compile={str(faster).lower()}" in str(times)
     asked = begin(tmp_path / "b", values(tmp_path, str(faster).lower()))
-    assert asked.choose_xla() is None and chosen(asked) == faster
+    assert asked.choose_xla(print) is None and chosen(asked) == faster
     assert state(finish(session)) == state(finish(asked))
 
 
 def test_it_is_remembered_for_the_same_step_alone(
     tmp_path: Path, measured: pytest.MonkeyPatch
 ) -> None:
-    first = begin(tmp_path / "a", values(tmp_path, "null")).choose_xla()
-    again = begin(tmp_path / "b", values(tmp_path, "null")).choose_xla()
+    first = begin(tmp_path / "a", values(tmp_path, "null")).choose_xla(print)
+    again = begin(tmp_path / "b", values(tmp_path, "null")).choose_xla(print)
     assert first is not None and again is not None
     assert (again.without, again.xla, again.took) == (first.without, first.xla, None)
     wider = {**values(tmp_path, "null")}
     wider["model"] = {**wider["model"], "filters": 4}
-    other = begin(tmp_path / "c", wider).choose_xla()
+    other = begin(tmp_path / "c", wider).choose_xla(print)
     assert other is not None and other.took is not None
     for path in (tmp_path / "state" / "srexp" / "steps").iterdir():
         path.write_text("damaged")
-    anew = begin(tmp_path / "d", values(tmp_path, "null")).choose_xla()
+    anew = begin(tmp_path / "d", values(tmp_path, "null")).choose_xla(print)
     assert anew is not None and anew.took is not None
 
 
@@ -67,14 +67,14 @@ def test_a_run_goes_on_as_it_began(tmp_path: Path, measured: pytest.MonkeyPatch)
     measured.setattr(xla, "CLEARLY", 0.0)
     whole = begin(tmp_path / "whole", values(tmp_path, "true"))
     part = begin(tmp_path / "part", values(tmp_path, "null"))
-    part.choose_xla()
+    part.choose_xla(print)
     assert chosen(part)
     surroundings = {"gpus": [], "jit_compile": True}
     (part.run.folder / "environment.json").write_text(json.dumps(surroundings))
     stop_at(part, 10)
     measured.setattr(xla, "CLEARLY", 1e9)  # what would be measured now
     session, _ = go_on(part.run.folder)
-    assert session.choose_xla() is None and chosen(session)
+    assert session.choose_xla(print) is None and chosen(session)
     assert state(finish(session)) == state(finish(whole))
 
 
@@ -85,13 +85,13 @@ def test_it_is_not_measured(
     tmp_path: Path, measured: pytest.MonkeyPatch, given: tuple[str, ...]
 ) -> None:
     session = begin(tmp_path / "a", tiny(pictures(tmp_path / "in"), *given))
-    assert session.choose_xla() is None and not chosen(session)
+    assert session.choose_xla(print) is None and not chosen(session)
 
 
 def test_a_short_run_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     session = begin(tmp_path / "a", values(tmp_path, "null"))
-    assert session.choose_xla() is None and not chosen(session)
+    assert session.choose_xla(print) is None and not chosen(session)
     monkeypatch.setattr(xla, "STEPS", 1)  # many steps, but they take no time
-    assert session.choose_xla() is None and not chosen(session)
+    assert session.choose_xla(print) is None and not chosen(session)
     assert not (tmp_path / "state").exists()
