@@ -36,7 +36,7 @@ SETTINGS = {
     "compare": ("", "10"),
     "runs_index": ("--runs 100 10000", "--runs 20 --rounds 1"),
     "sweep": ("--rounds 3", ""),
-    "serve": ("--requests 300", "--requests 8 --at-once 4 --side 32"),
+    "serve": ("--requests 300", "--requests 8 --at-once 4 --side 128"),
 }
 # More than a few minutes, whatever is asked.
 LONG = ("sweep",)

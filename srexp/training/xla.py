@@ -7,6 +7,7 @@ constant is right. What was measured is remembered for this user: `XDG_STATE_HOM
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,7 +43,7 @@ class StepTimes:
 
     Attributes:
         without: Seconds of a step without XLA.
-        xla: Seconds of a step with it.
+        xla: Seconds of a step with it; infinite where it cannot compile it.
         took: Seconds of the measurement; None where it is remembered.
     """
 
@@ -57,9 +58,10 @@ class StepTimes:
 
     def __str__(self) -> str:
         when = "measured before" if self.took is None else f"measured in {self.took:.0f} s"
+        by_xla = "cannot be compiled" if math.isinf(self.xla) else f"takes {1000 * self.xla:.3g} ms"
         return (
-            f"a step takes {1000 * self.xla:.3g} ms by XLA, {1000 * self.without:.3g} without "
-            f"({when}): trainer.jit_compile={str(self.faster).lower()}"
+            f"a step {by_xla} by XLA, {1000 * self.without:.3g} ms without ({when}): "
+            f"trainer.jit_compile={str(self.faster).lower()}"
         )
 
 
@@ -99,15 +101,10 @@ def step_times(
         if quick * left < SECONDS:
             return None
         say("measuring a step with and without XLA ...")
-        other = by_xla()
-        _seconds(other, call, first, 1)
-        count = max(1, round(_EACH / quick))
-        both = [[_seconds(one, call, first, count) for one in (learner, other)]
-                for _ in range(_ROUNDS)]  # fmt: skip
+        without, xla = _in_turn(learner, by_xla, call, first, max(1, round(_EACH / quick)))
     finally:
         learner.restore(before)
-    without, xla = (median(times) for times in zip(*both, strict=True))
-    found = StepTimes(without, xla, time.perf_counter() - began)
+    found = StepTimes(without or quick, xla, time.perf_counter() - began)
     _remember(name, found)
     return found
 
@@ -129,6 +126,22 @@ def _remember(name: str, found: StepTimes) -> None:
 
 def _folder() -> Path:
     return state_dir() / "steps"
+
+
+def _in_turn(
+    learner: Learner, by_xla: Callable[[], Learner], call: Call, first: int, count: int
+) -> tuple[float, float]:
+    """Seconds of a step without XLA (0: not measured) and with it."""
+    try:
+        other = by_xla()
+        _seconds(other, call, first, 1)
+        pairs = [
+            [_seconds(one, call, first, count) for one in (learner, other)] for _ in range(_ROUNDS)
+        ]
+    except tf.errors.OpError:  # an operation that XLA does not have, or too much memory
+        return 0.0, math.inf
+    without, xla = (median(times) for times in zip(*pairs, strict=True))
+    return without, xla
 
 
 def _seconds(learner: Learner, call: Call, first: int, count: int) -> float:

@@ -23,8 +23,8 @@ from srexp.tracking.record import processor
 # Trains in seconds on a single core, with what a run can have: pictures, tables, curves, MLflow.
 QUICK = (
     "model.depth=2", "model.filters=4", "trainer.eval_every=20", "trainer.batch_size=2",
-    "trainer.hr_patch_size=24", "trainer.sample_grids=1", "trainer.threads=1", "trainer.jit_compile=false",
-    "benchmark=[]", "data=folder",
+    "trainer.hr_patch_size=24", "trainer.sample_grids=1", "trainer.threads=1",
+    "trainer.jit_compile=false", "benchmark=[]", "data=folder",
 )  # fmt: skip
 HEADINGS = ("Fault", "How it was made", "Times", "Lost at most", "The next start")
 _BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from tests_session import begin, finish, go_on, pictures, state, stop_at, tiny
 
 from srexp.training import xla
@@ -95,3 +98,30 @@ def test_a_short_run_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(xla, "STEPS", 1)  # many steps, but they take no time
     assert session.choose_xla(print) is None and not chosen(session)
     assert not (tmp_path / "state").exists()
+
+
+def test_a_step_that_xla_cannot_compile_is_trained_without(
+    tmp_path: Path, measured: pytest.MonkeyPatch
+) -> None:
+    session = begin(tmp_path / "a", values(tmp_path, "null"))
+    before = session.learner.arrays()
+
+    def strange(values: tf.Tensor) -> tf.Tensor:
+        return tf.numpy_function(lambda array: array, [values], tf.float32)
+
+    by_xla = session._by_xla
+
+    def with_python() -> Any:
+        learner = by_xla()
+        step = learner._traced
+        learner._traced = lambda i, hr, n: {k: strange(v) for k, v in step(i, hr, n).items()}
+        return learner
+
+    measured.setattr(session, "_by_xla", with_python)
+    times = session.choose_xla(print)
+    assert times is not None and math.isinf(times.xla) and not times.faster
+    assert "a step cannot be compiled by XLA" in str(times) and not chosen(session)
+    after = session.learner.arrays()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    again = begin(tmp_path / "b", values(tmp_path, "null")).choose_xla(print)
+    assert again is not None and again.took is None and math.isinf(again.xla)
