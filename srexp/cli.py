@@ -64,6 +64,16 @@ def _help() -> str:
     return _HELP.format(version=__version__, commands=lines)
 
 
+def run() -> None:
+    """`main`, as all that this process does: once it is over, a signal ends it without a word."""
+    try:
+        main()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> None:
     """Run one command; the process ends with its exit code (2 for bad input)."""
     if sys.platform == "win32":

@@ -51,6 +51,24 @@ def test_notices_may_come_again_and_typing_stops_at_once() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_what_is_held_is_cut_by_the_third_alone() -> None:
+    with Interruption() as interruption:
+        interruption.hold()
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.asked and not interruption.raised
+        with pytest.raises(KeyboardInterrupt):
+            interruption.let_go()
+        with pytest.raises(KeyboardInterrupt):  # though whoever stops is held again
+            os.kill(os.getpid(), signal.SIGINT)
+    with Interruption() as interruption:
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # it waits for what is being said of the first
+        with pytest.raises(KeyboardInterrupt):
+            interruption.let_go()
+
+
 def test_what_is_ignored_or_anothers_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # by nohup
     theirs = []

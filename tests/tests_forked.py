@@ -104,7 +104,7 @@ class Process:
 
     def until_begun(self) -> bool:
         """Wait until it begins to do what was typed."""
-        return self.until((self.printed / "stderr").exists)
+        return self.until((self.printed / "begun").exists)
 
     @property
     def stdout(self) -> str:
@@ -301,6 +301,7 @@ def _become(request: dict[str, Any]) -> None:
     sys.argv = ["srexp", *request["arguments"]]
     try:
         if option:
+            _tell_when_begun(os.path.join(request["printed"], "begun"))
             runpy.run_module(program, run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(program, run_name="__main__")
@@ -308,6 +309,19 @@ def _become(request: dict[str, Any]) -> None:
         heavy = [name for name in HEAVY if name in sys.modules]
         with open(os.path.join(request["printed"], "imported"), "w") as file:
             json.dump(heavy, file)
+
+
+def _tell_when_begun(path: str) -> None:
+    """Once it looks after signals itself; what comes before is Python's, and none of the tests'."""
+    import srexp.cli
+
+    command = srexp.cli._main
+
+    def main(arguments: list[str]) -> None:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+        command(arguments)
+
+    srexp.cli._main = main
 
 
 def _stop_at(path: str) -> None:

@@ -18,7 +18,7 @@ class Interruption:
     """A context in which these signals are handled; elsewhere they act as always.
 
     Once a signal has stopped something, the next one waits until `let_go`, so that whoever says
-    how it ended can do so; only a third one does not wait.
+    how it ended can do so. While something is held, the first two wait. A third one never does.
 
     Attributes:
         asked: Whether a signal has come.
@@ -32,7 +32,8 @@ class Interruption:
         self.graceful = False
         self.signal = signal.SIGINT
         self._held = False
-        self._waiting = 0
+        self._waiting = False
+        self._count = 0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
@@ -57,8 +58,8 @@ class Interruption:
         Raises:
             KeyboardInterrupt: A signal has come meanwhile.
         """
-        waiting, self._waiting = self._waiting, 0
-        self._held = waiting > 0
+        waiting, self._waiting = self._waiting, False
+        self._held = waiting
         if waiting:
             self.raised = True
             raise KeyboardInterrupt
@@ -69,12 +70,13 @@ class Interruption:
         if self.asked and number in signals.NOTICE:
             return
         self.signal = signal.Signals(number)
-        first, self.asked = not self.asked, True
+        self.asked = True
+        self._count += 1
         if self._held:
-            self._waiting += 1
-            if self._waiting == 1:
+            self._waiting = True
+            if self._count < 3:
                 return
-        elif first and self.graceful:
+        elif self._count == 1 and self.graceful:
             return
         self._held = True
         self.raised = True

@@ -384,7 +384,12 @@ def test_completion_of_actions_and_runs(make: Any, completed: Any, tmp_path: Pat
         ("srexp runs s", "show"),
         ("srexp runs rm ", f"{run.id} latest"),
         (f"srexp train resume={run.id[:5]}", f"resume={run.id}"),
-        ("srexp train init_from=", f"init_from={run.id} init_from=latest"),
+        ("srexp train init_from=20", f"init_from={run.id}"),
+        ("srexp train init_from=l", "init_from=latest"),
+        (
+            "srexp train init_from=tiny_web_x",
+            "init_from=tiny_web_x2 init_from=tiny_web_x3 init_from=tiny_web_x4",
+        ),
         ("srexp evaluate act=relu run=", f"run={run.id} run=latest"),
         ("srexp evaluate resume=", ""),
         ("srexp runs list --status FIN", "FINISHED"),

@@ -23,13 +23,14 @@ STEPS = 600
 CLOCK = """
 import sys, time
 from pathlib import Path
-file = Path(sys.argv.pop(1))
-true, local, text = time.time, time.localtime, time.strftime
-time.time = lambda: true() + 3600 * float(file.read_text())
-time.localtime = lambda seconds=None: local(time.time() if seconds is None else seconds)
-time.strftime = lambda form, when=None: text(form, when or time.localtime())
-from srexp.cli import main
-main()
+if __name__ == "__main__":  # a job of a sweep looks at this too
+    file = Path(sys.argv.pop(1))
+    true, local, text = time.time, time.localtime, time.strftime
+    time.time = lambda: true() + 3600 * float(file.read_text())
+    time.localtime = lambda seconds=None: local(time.time() if seconds is None else seconds)
+    time.strftime = lambda form, when=None: text(form, when or time.localtime())
+    from srexp.cli import main
+    main()
 """
 
 

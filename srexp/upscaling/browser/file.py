@@ -57,7 +57,9 @@ def write(network: keras.Model, path: Path, weights: str) -> None:
         "page.html.jinja",
         digest=_digest(script),
         css=Markup((enlarging.FOLDER / "enlarging.css").read_text(encoding="utf-8")),
-        tfjs=Markup("\n".join((_HERE / "tfjs" / name).read_text("utf-8") for name in _LIBRARIES)),
+        tfjs=Markup(
+            "\n".join((_HERE / "tfjs" / name).read_text(encoding="utf-8") for name in _LIBRARIES)
+        ),
         worker=Markup(text["worker.js"]),
         wasm=base64.b64encode((_HERE / "tfjs" / _WASM).read_bytes()).decode(),
         model=Markup(_in_script(graph_of(network, weights).as_json())),
