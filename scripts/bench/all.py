@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SETTINGS))
     parser.add_argument("--smallest", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if unknown := set(given.names) - set(SETTINGS):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(SETTINGS)}")
     given.folder.mkdir(parents=True, exist_ok=True)
