@@ -30,7 +30,8 @@ from tests_environment import command_environment
 HEAVY = ("tensorflow", "keras", "mlflow", "sklearn", "matplotlib")
 # What TensorFlow, imported already, would not read anew.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-_TICK = 0.0002
+# Seconds between two looks at something, and at whether a process is still there.
+_TICK, _ASK = 0.0002, 0.02
 _FILES = ("open", "os.rename", "os.remove")  # audit events whose first arguments are paths
 
 
@@ -63,13 +64,13 @@ class Process:
         """Whether it has ended, after so many seconds at most."""
         deadline = time.monotonic() + seconds
         while not self.ended and time.monotonic() < deadline:
-            time.sleep(_TICK)
+            time.sleep(_ASK)
         return self.ended
 
     def wait(self) -> int:
         """Its exit code; negative, the number of the signal that ended it."""
         while (code := self.poll()) is None:
-            time.sleep(0.005)
+            time.sleep(_ASK)
         return code
 
     def signal(self, number: signal.Signals) -> None:
@@ -83,10 +84,14 @@ class Process:
     def until(self, moment: Callable[[], Any], seconds: float = 400) -> bool:
         """Wait for a moment; False where the command ended before it."""
         deadline = time.monotonic() + seconds
+        asked = 0.0
         while not moment():
-            if self.ended:
-                return False
-            assert time.monotonic() < deadline, self.stdout + self.stderr
+            now = time.monotonic()
+            if now - asked > _ASK:
+                asked = now
+                if self.ended:
+                    return bool(moment())
+            assert now < deadline, self.stdout + self.stderr
             time.sleep(_TICK)
         return True
 
