@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from srexp.data.known import known_set, known_sets
 from srexp.options import OptionError
@@ -21,9 +21,6 @@ from srexp.terminal.arguments import (
 )
 from srexp.terminal.exit import fail
 from srexp.words import count
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from srexp.config.identity import deciding, sources, usual, with_additions
 from srexp.config.settings import with_folders
 from srexp.options import OptionError, flatten
 from srexp.paths import checked, to_path
-from srexp.tracking.record import RunFolder, find_run
+from srexp.tracking.record import RunError, RunFolder, find_run
 from srexp.training import bundled, checkpoint
 from srexp.training.materials import RESULTS_VERSION
 from srexp.words import count
@@ -244,7 +244,11 @@ def source_of(config: dict[str, Any]) -> tuple[Source | None, dict[str, Any]]:
 
 
 def _run(wanted: str, output_dir: str) -> Source:
-    run = find_run(wanted, checked("paths.output_dir", output_dir).resolve())
+    try:
+        run = find_run(wanted, checked("paths.output_dir", output_dir).resolve())
+    except RunError as error:
+        near = get_close_matches(wanted, bundled.names(), n=1)
+        raise RunError(f"{error}; did you mean {near[0]}?" if near else str(error)) from None
     digest = checkpoint.fingerprint(checkpoint.best_path(run.checkpoints))
     return Source(run.id, run, run.config, digest)
 

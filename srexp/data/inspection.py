@@ -40,9 +40,9 @@ _ASPECT = 0.1
 # Pictures that are read at once, whatever the number of cores; those of more pixels are read one at
 # a time. A pixel takes some 25 bytes meanwhile.
 _AT_ONCE = 4
+_LARGE = 1 << 22
 # Files of a finding that are named.
 _NAMED = 5
-_LARGE = 1 << 22
 # What files of an ending hold.
 _ENDINGS = {
     "png": ("PNG",), "jpg": ("JPEG", "MPO"), "jpeg": ("JPEG", "MPO"), "bmp": ("BMP", "DIB"),

@@ -122,5 +122,7 @@ def test_a_network_that_comes_with_srexp(composed: Composed) -> None:
     assert source_of(values)[1] == values
     with pytest.raises(OptionError, match=r"the best weights of tiny_clean_x2 are now"):
         source_of({**given, "init_from": "tiny_clean_x2@00000000"})
+    with pytest.raises(RunError, match=r"^run tiny_clean_x9: .*; did you mean tiny_clean_x\d\?$"):
+        source_of({**given, "init_from": "tiny_clean_x9"})
     with pytest.raises(OptionError, match=r"of init_from=tiny_clean_x2 are of a network with 32"):
         source_of(composed("train", "experiment=tiny_clean_x3", "init_from=tiny_clean_x2"))
